@@ -1,0 +1,186 @@
+//! Configuration: defaults < `micro.toml` < environment < flags < code, one struct, unknown keys refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::status::{Result, Status};
+use crate::transport::LONGEST_CALL;
+
+mod duration;
+mod layers;
+
+pub use duration::parse as parse_duration;
+pub use layers::{Asked, Layers, Source};
+
+/// What a process is told from outside.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Which service this process is when it calls others; the first that it serves unless given.
+    pub name: Option<String>,
+    /// Where to listen: `host:port`; port 0 is any free one.
+    pub address: String,
+    /// The address that others are told, where it is not the one to listen on.
+    pub advertise: Option<String>,
+    /// Where services find each other: `local`, `local:///dir`, `memory`, `mdns`.
+    pub registry: String,
+    /// Where events go: `direct` or `memory`.
+    pub broker: String,
+    /// How calls travel: `quic` or `memory`.
+    pub transport: String,
+    /// Which of the linked services to run; all unless given.
+    pub services: Vec<String>,
+    /// How long a unary call may take unless it says.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// How long a stream may live unless it says.
+    #[serde(with = "duration")]
+    pub stream_timeout: Duration,
+    /// How long calls in flight get to end when the process is told to stop.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
+    /// How many unary calls may run at the same time; more are refused.
+    pub max_in_flight: usize,
+    /// What is logged: a level, or levels by module (`info,micro_core=debug`).
+    pub log: String,
+    /// The app's own configuration, a table for each `Config<T>`.
+    pub app: toml::Table,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            name: None,
+            address: "127.0.0.1:0".into(),
+            advertise: None,
+            registry: "local".into(),
+            broker: "direct".into(),
+            transport: "quic".into(),
+            services: Vec::new(),
+            request_timeout: Duration::from_secs(5),
+            stream_timeout: Duration::from_secs(3600),
+            drain_timeout: Duration::from_secs(30),
+            max_in_flight: 512 * cores,
+            log: "info".into(),
+            app: toml::Table::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Settings for a process that lives alone: nothing is found outside of it and no socket is opened.
+    pub fn in_memory() -> Self {
+        let memory = || "memory".to_owned();
+        Self { registry: memory(), broker: memory(), transport: memory(), ..Self::default() }
+    }
+
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names the key.
+    pub fn validate(&self) -> Result<()> {
+        let positive = [
+            ("request_timeout", self.request_timeout),
+            ("stream_timeout", self.stream_timeout),
+            ("drain_timeout", self.drain_timeout),
+        ];
+        if let Some((key, _)) = positive.iter().find(|(_, time)| time.is_zero()) {
+            return Err(Status::invalid_argument(format!("`{key}` must be longer than nothing")));
+        }
+        let calls = &positive[..2];
+        if let Some((key, _)) = calls.iter().find(|(_, time)| *time > LONGEST_CALL) {
+            return Err(Status::invalid_argument(format!("`{key}` must be at most 1h")));
+        }
+        if self.max_in_flight == 0 {
+            return Err(Status::invalid_argument("`max_in_flight` must be at least 1"));
+        }
+        match &self.name {
+            Some(name) if !crate::text::is_name(name) => Err(Status::invalid_argument(format!(
+                "`name`: {name:?} may only contain a-z, 0-9, `_`, `-` and `.`"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One key as people set it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// In `micro.toml`.
+    pub name: &'static str,
+    /// In the environment.
+    pub env: &'static str,
+    /// On the command line, without the dashes.
+    pub flag: &'static str,
+    /// What it does, for `--help`.
+    pub help: &'static str,
+}
+
+/// All keys, in the order of `--help`. The names in the environment are go-micro's where it has them.
+pub const KEYS: &[Key] = &[
+    key("name", "MICRO_SERVER_NAME", "name", "who this process is when it calls others"),
+    key("address", "MICRO_SERVER_ADDRESS", "address", "where to listen (127.0.0.1:0)"),
+    key("advertise", "MICRO_SERVER_ADVERTISE", "advertise", "the address that others are told"),
+    key("registry", "MICRO_REGISTRY", "registry", "local, local:///dir, memory or mdns (local)"),
+    key("broker", "MICRO_BROKER", "broker", "direct or memory (direct)"),
+    key("transport", "MICRO_TRANSPORT", "transport", "quic or memory (quic)"),
+    key("services", "MICRO_SERVICES", "services", "which linked services to run, a,b,c (all)"),
+    key(
+        "request_timeout",
+        "MICRO_CLIENT_REQUEST_TIMEOUT",
+        "request-timeout",
+        "how long a call may take unless it says (5s)",
+    ),
+    key(
+        "stream_timeout",
+        "MICRO_CLIENT_STREAM_TIMEOUT",
+        "stream-timeout",
+        "how long a stream may live unless it says (1h)",
+    ),
+    key(
+        "drain_timeout",
+        "MICRO_DRAIN_TIMEOUT",
+        "drain-timeout",
+        "how long calls in flight get to end on shutdown (30s)",
+    ),
+    key(
+        "max_in_flight",
+        "MICRO_MAX_IN_FLIGHT",
+        "max-in-flight",
+        "calls that may run at the same time (512 a core)",
+    ),
+    key("log", "MICRO_LOG_LEVEL", "log", "what is logged: error, warn, info, debug, trace (info)"),
+];
+
+const fn key(name: &'static str, env: &'static str, flag: &'static str, help: &'static str) -> Key {
+    Key { name, env, flag, help }
+}
+
+/// The settings in force and where each came from.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Where each key that is not a default came from.
+    pub sources: BTreeMap<&'static str, Source>,
+}
+
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = serde_json::to_value(&self.settings).unwrap_or_default();
+        for key in KEYS {
+            let Some(value) = table.get(key.name) else { continue };
+            let source = self.sources.get(key.name).copied().unwrap_or_default();
+            writeln!(f, "{:<16} = {:<24} # {source}", key.name, value.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

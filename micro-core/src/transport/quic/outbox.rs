@@ -1,0 +1,110 @@
+//! The sending half of a lane: frames go into one buffer, one task writes what has gathered.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use quinn::SendStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::sync::lock;
+
+/// Bytes that may wait; who has more to send waits for room.
+const LIMIT: usize = 1 << 20;
+/// A buffer that a burst has grown beyond this is given back.
+const KEEP: usize = 64 << 10;
+/// A peer that reads nothing for this long, while there is something to read, is not served any more.
+pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// The peer reads nothing, or said that it wants no more.
+#[derive(Debug)]
+pub(super) struct Unread;
+
+/// Frames on their way. Callers append; [`Outbox::write`] owns the stream, so that a caller that is
+/// dropped never leaves half a frame.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    filled: Notify,
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buffer: BytesMut,
+    closed: bool,
+}
+
+impl Outbox {
+    /// Appends frames; `false` when the lane is closed and nothing was appended.
+    pub(super) fn push(&self, append: impl FnOnce(&mut BytesMut)) -> bool {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return false;
+        }
+        let was_empty = state.buffer.is_empty();
+        append(&mut state.buffer);
+        drop(state);
+        if was_empty {
+            self.filled.notify_one();
+        }
+        true
+    }
+
+    /// Returns when there is room, or the lane is closed.
+    pub(super) async fn room(&self) {
+        loop {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            // Registered before the look, so that no wake-up is missed between the two.
+            drained.as_mut().enable();
+            if self.has_room() {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let state = lock(&self.state);
+        state.closed || state.buffer.len() < LIMIT
+    }
+
+    /// Takes no more frames. What has gathered is still written, then the stream ends.
+    pub(super) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.filled.notify_one();
+        self.drained.notify_waiters();
+    }
+
+    /// Writes until the lane is closed.
+    pub(super) async fn write(&self, mut stream: SendStream) -> Result<(), Unread> {
+        loop {
+            let (batch, closed) = self.take();
+            if batch.is_empty() {
+                if closed {
+                    // The peer reads to the end of the lane before it reads the end of the stream.
+                    let _ = stream.finish();
+                    return Ok(());
+                }
+                self.filled.notified().await;
+                continue;
+            }
+            self.drained.notify_waiters();
+            if !matches!(timeout(STALL, stream.write_chunk(batch)).await, Ok(Ok(()))) {
+                self.close();
+                return Err(Unread);
+            }
+        }
+    }
+
+    fn take(&self) -> (Bytes, bool) {
+        let mut state = lock(&self.state);
+        let batch = state.buffer.split().freeze();
+        if batch.len() > KEEP {
+            state.buffer = BytesMut::new();
+        }
+        (batch, state.closed)
+    }
+}

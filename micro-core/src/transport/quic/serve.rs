@@ -1,0 +1,485 @@
+//! The server's end of a connection: calls off the lane, each polled where it is read and moved to a
+//! task of its own only if it must wait; and calls on streams of their own.
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use quinn::RecvStream;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, coop};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::close;
+use super::connection::settings;
+use super::outbox::{self, Outbox, STALL};
+use super::stream::Sending;
+use crate::call::{BoxFuture, Kind, Outcome, Reply};
+use crate::codec::Encoding;
+use crate::context::Peer;
+use crate::id::Id;
+use crate::metadata::Metadata;
+use crate::status::{Executed, Result, Status};
+use crate::sync::lock;
+use crate::tasks;
+use crate::transport::{Arrived, Dispatch, LONGEST_CALL, MAX_MESSAGE, Route, too_large};
+use crate::wire::{
+    Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Settings, Splitter,
+    WireError,
+};
+
+mod streams;
+
+/// Calls of one client that may wait at the same time; more are refused, and may go elsewhere.
+const WAITING: usize = 1_024;
+/// Bytes of small replies that gather before they are handed to the writer, at the latest.
+const REPLIES: usize = 256 << 10;
+/// A client that leaves more bytes of large replies unread than this is not read from.
+const UNREAD: usize = 16 << 20;
+/// With more than this unread by all clients, who leaves most of it is closed: calls that run already
+/// may still end in large replies.
+const UNREAD_BY_ALL: usize = 256 << 20;
+/// A handler that keeps the reader longer than [`SLOW`] twice within a few calls, or than [`VERY_SLOW`]
+/// once, gets tasks of its own from then on, so that it does not hold up its neighbours. Once is not
+/// enough: the first call is cold, and any call can lose its core for a while. Spawning costs about 1 us.
+const SLOW: Duration = Duration::from_micros(100);
+const VERY_SLOW: Duration = Duration::from_millis(10);
+/// The lane must be opened within this, and a frame on it that has begun must end.
+const LANE: Duration = Duration::from_secs(2);
+/// A connection that somebody made to us.
+pub(super) struct Served {
+    quinn: quinn::Connection,
+    peer: Arc<Peer>,
+    dispatch: Arc<dyn Dispatch>,
+    outbox: Outbox,
+    /// Calls of the lane that wait in tasks of their own, to be cancelled.
+    waiting: Mutex<HashMap<u64, Option<AbortHandle>>>,
+    /// How many of them there are; a false id can take one out of the map before its end.
+    tasks: AtomicUsize,
+    /// Bytes of large replies that are on their way.
+    unread: AtomicUsize,
+    all: Arc<All>,
+    read: Notify,
+    taken: Mutex<Taken>,
+}
+
+/// What all connections of a listener share.
+#[derive(Default)]
+pub(super) struct All {
+    unread: AtomicUsize,
+    connections: AtomicUsize,
+}
+
+/// What was taken of this connection, and whether that is all.
+struct Taken {
+    counts: GoAway,
+    closed: bool,
+}
+
+struct Known {
+    route: Result<Route>,
+    slowness: u32,
+}
+
+impl Known {
+    /// What a slow call adds, where a quick one takes one off.
+    const STEP: u32 = 8;
+
+    fn is_slow(&self) -> bool {
+        self.slowness >= 2 * Self::STEP
+    }
+
+    fn took(&mut self, time: Duration) {
+        self.slowness = match time {
+            time if time > VERY_SLOW => 2 * Self::STEP,
+            time if time > SLOW => self.slowness + Self::STEP,
+            _ => self.slowness.saturating_sub(1),
+        };
+    }
+}
+
+impl Served {
+    pub(super) fn new(
+        quinn: quinn::Connection,
+        peer: Arc<Peer>,
+        dispatch: Arc<dyn Dispatch>,
+        all: Arc<All>,
+    ) -> Self {
+        all.connections.fetch_add(1, Ordering::Relaxed);
+        let outbox = Outbox::default();
+        outbox.push(|out| settings().put(out));
+        Self {
+            quinn,
+            peer,
+            dispatch,
+            outbox,
+            waiting: Mutex::default(),
+            tasks: AtomicUsize::new(0),
+            unread: AtomicUsize::new(0),
+            all,
+            read: Notify::new(),
+            taken: Mutex::new(Taken { counts: GoAway { calls: 0, streams: 0 }, closed: false }),
+        }
+    }
+
+    /// Serves until the connection ends. Then the calls that still wait are cancelled.
+    pub(super) async fn run(self: Arc<Self>) {
+        if let Err(error) = self.serve().await {
+            tracing::warn!(peer = ?self.peer, %error, "closed a connection whose peer broke the protocol");
+            self.quinn.close(close::PROTOCOL, error.to_string().as_bytes());
+        }
+        self.outbox.close();
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.values().flatten().for_each(AbortHandle::abort);
+        self.quinn.closed().await;
+    }
+
+    /// Takes no more calls and says which was the last.
+    pub(super) fn go_away(&self) {
+        let mut taken = lock(&self.taken);
+        taken.closed = true;
+        let counts = taken.counts;
+        drop(taken);
+        self.outbox.push(|out| Frame::GoAway(counts).put(out));
+    }
+
+    /// Counts a call or stream in, unless the GOAWAY was sent.
+    fn count(&self, add: impl FnOnce(&mut GoAway)) -> bool {
+        let mut taken = lock(&self.taken);
+        if !taken.closed {
+            add(&mut taken.counts);
+        }
+        !taken.closed
+    }
+
+    async fn serve(self: &Arc<Self>) -> Result<(), WireError> {
+        let (send, receive) = match timeout(LANE, self.quinn.accept_bi()).await {
+            Ok(Ok(lane)) => lane,
+            // The connection has ended by itself.
+            Ok(Err(_)) => return Ok(()),
+            Err(_) => return Err(WireError::Invalid("no lane")),
+        };
+        let _ = send.set_priority(1);
+        let writer = Arc::clone(self);
+        tasks::spawn(async move {
+            if let Err(outbox::Unread) = writer.outbox.write(send).await {
+                writer.quinn.close(close::PROTOCOL, b"replies are not read");
+            }
+        });
+        let streams = tasks::Owned::spawn(Arc::clone(self).accept_streams());
+        let outcome = self.read_lane(receive).await;
+        if outcome.is_ok() {
+            // The lane has ended and so will the connection; streams go on until then.
+            self.quinn.closed().await;
+        }
+        drop(streams);
+        outcome
+    }
+
+    async fn read_lane(self: &Arc<Self>, mut receive: RecvStream) -> Result<(), WireError> {
+        let mut splitter = Splitter::new(MAX_LANE_FRAME);
+        let mut chunks = vec![Bytes::new(); 32];
+        let mut routes = HashMap::new();
+        let mut replies = BytesMut::new();
+        let mut begun = None;
+        loop {
+            let Some(count) = read(&mut receive, &mut chunks, begun).await? else {
+                return Ok(());
+            };
+            for chunk in &mut chunks[..count] {
+                splitter.push(std::mem::take(chunk));
+            }
+            let mut whole = false;
+            while let Some(frame) = splitter.next()? {
+                self.take(Frame::read(frame)?, &mut routes, &mut replies)?;
+                whole = true;
+                // One read may hold thousands of calls.
+                if replies.len() >= REPLIES || self.unread.load(Ordering::Acquire) > UNREAD {
+                    self.hand_over(&mut replies).await?;
+                }
+            }
+            begun = match splitter.is_partial() {
+                true if whole => Some(Instant::now()),
+                true => begun.or_else(|| Some(Instant::now())),
+                false => None,
+            };
+            self.hand_over(&mut replies).await?;
+            // What one client sends without a pause must not keep this thread from the others.
+            coop::consume_budget().await;
+        }
+    }
+
+    /// Hands replies to the writer. A client that does not read its replies is not read from.
+    async fn hand_over(&self, replies: &mut BytesMut) -> Result<(), WireError> {
+        if !replies.is_empty() {
+            self.outbox.push(|out| out.unsplit(replies.split()));
+        }
+        self.outbox.room().await;
+        loop {
+            let read = self.read.notified();
+            tokio::pin!(read);
+            read.as_mut().enable();
+            if self.unread.load(Ordering::Acquire) <= UNREAD {
+                return Ok(());
+            }
+            timeout(STALL, read).await.map_err(|_| WireError::Invalid("replies are not read"))?;
+        }
+    }
+
+    fn take(
+        self: &Arc<Self>,
+        frame: Frame,
+        routes: &mut HashMap<u32, Known>,
+        replies: &mut BytesMut,
+    ) -> Result<(), WireError> {
+        match frame {
+            Frame::Call(call) => {
+                let known = routes.get_mut(&call.route).ok_or(WireError::Invalid("route"))?;
+                self.call(call, known, replies)?;
+            }
+            Frame::Cancel { id } => {
+                let call = lock(&self.waiting).remove(&id);
+                if let Some(call) = call.flatten() {
+                    call.abort();
+                }
+            }
+            Frame::Route { id, service, method } => {
+                if routes.len() >= MAX_ROUTES {
+                    return Err(WireError::Invalid("too many routes"));
+                }
+                let route = self.dispatch.resolve(&service, &method);
+                routes.insert(id, Known { route, slowness: 0 });
+            }
+            Frame::Settings(Settings { version, max_message: _ }) if version != 1 => {
+                return Err(WireError::Invalid("version"));
+            }
+            Frame::Settings(_) | Frame::Unknown(_) => {}
+            Frame::End(_)
+            | Frame::GoAway(_)
+            | Frame::Item(_)
+            | Frame::Open(_)
+            | Frame::Reply { .. } => return Err(WireError::Invalid("kind")),
+        }
+        Ok(())
+    }
+
+    /// Runs one call of the lane: here if it is done at once, else in a task.
+    fn call(
+        self: &Arc<Self>,
+        call: Call,
+        known: &mut Known,
+        replies: &mut BytesMut,
+    ) -> Result<(), WireError> {
+        let Call { id, route: _, head, body } = call;
+        if !self.count(|taken| taken.calls += 1) {
+            // Above the GOAWAY: the client knows that it did not run.
+            return Ok(());
+        }
+        let correlation = head.correlation;
+        let mut run = match self.begin(known, head, body) {
+            Ok(run) => run,
+            Err(status) => {
+                put_reply(replies, id, end(correlation, Err(status)));
+                return Ok(());
+            }
+        };
+        if !known.is_slow() {
+            let began = Instant::now();
+            let polled = run.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()));
+            known.took(began.elapsed());
+            if let Poll::Ready(outcome) = polled {
+                let end = end(correlation, outcome);
+                if end.size() < OWN_STREAM {
+                    put_reply(replies, id, end);
+                    return Ok(());
+                }
+                return self.wait(id, ready(Answer::new(self, end)));
+            }
+        }
+        let connection = Arc::clone(self);
+        self.wait(id, async move { Answer::new(&connection, end(correlation, run.await)) })
+    }
+
+    fn begin(&self, known: &Known, head: Head, body: Bytes) -> Result<BoxFuture<'static, Outcome>> {
+        let route = match &known.route {
+            Ok(route) => route,
+            Err(status) => return Err(copy(status)),
+        };
+        if route.target.kind != Kind::Unary {
+            let text = format!("{} streams; it is called on a stream of its own", route.target);
+            return Err(Status::invalid_argument(text).with_executed(Executed::No));
+        }
+        if self.tasks.load(Ordering::Relaxed) >= WAITING {
+            return Err(Status::resource_exhausted("too many calls wait on this connection")
+                .with_executed(Executed::No)
+                .with_retry_after(Duration::from_millis(50)));
+        }
+        Ok(self.dispatch.call(route, arrived(&self.peer, head, body)?))
+    }
+
+    /// Lets a call wait in a task of its own, until its reply is sent or it is cancelled.
+    fn wait(
+        self: &Arc<Self>,
+        id: u64,
+        run: impl Future<Output = Answer> + Send + 'static,
+    ) -> Result<(), WireError> {
+        // Inserted before the task is there, since it may end at once.
+        if lock(&self.waiting).insert(id, None).is_some() {
+            return Err(WireError::Invalid("id"));
+        }
+        self.tasks.fetch_add(1, Ordering::Relaxed);
+        let call = Waiting { connection: Arc::clone(self), id };
+        let task = tasks::spawn(async move { call.connection.send(id, run.await).await });
+        if let Some(waiting) = lock(&self.waiting).get_mut(&id) {
+            *waiting = Some(task);
+        }
+        Ok(())
+    }
+
+    /// Answers a call from its own task: small on the lane, large on a stream of its own.
+    async fn send(&self, id: u64, Answer { end, unread: _unread }: Answer) {
+        if end.size() < OWN_STREAM {
+            self.outbox.room().await;
+            self.outbox.push(|out| put_reply(out, id, end));
+            return;
+        }
+        // Boxed, so that each small call need not have room for it.
+        Box::pin(self.send_large(id, end)).await;
+    }
+
+    async fn send_large(&self, id: u64, end: End) {
+        // Fails only when the connection is lost, and nobody waits any more.
+        let Ok(stream) = self.quinn.open_uni().await else { return };
+        let mut stream = Sending::new(stream);
+        if stream.frames([Frame::Reply { id, end }]).await.is_ok() {
+            stream.finish();
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.all.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A call that waits in a task of its own.
+struct Waiting {
+    connection: Arc<Served>,
+    id: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.connection.tasks.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.connection.waiting).remove(&self.id);
+    }
+}
+
+/// The end of a call, counted while it is on its way if it is large.
+struct Answer {
+    end: End,
+    unread: Option<Unread>,
+}
+
+impl Answer {
+    fn new(connection: &Arc<Served>, end: End) -> Self {
+        let size = end.size();
+        let unread = (size >= OWN_STREAM).then(|| Unread::new(connection, size));
+        Self { end, unread }
+    }
+}
+
+/// Bytes of a large reply, until they are written.
+struct Unread {
+    connection: Arc<Served>,
+    size: usize,
+}
+
+impl Unread {
+    fn new(connection: &Arc<Served>, size: usize) -> Self {
+        let All { unread, connections } = &*connection.all;
+        let own = connection.unread.fetch_add(size, Ordering::AcqRel) + size;
+        let all = unread.fetch_add(size, Ordering::AcqRel) + size;
+        if all > UNREAD_BY_ALL && own >= all / connections.load(Ordering::Relaxed).max(1) {
+            connection.quinn.close(close::PROTOCOL, b"replies are not read");
+        }
+        Self { connection: Arc::clone(connection), size }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.connection.unread.fetch_sub(self.size, Ordering::AcqRel);
+        self.connection.all.unread.fetch_sub(self.size, Ordering::AcqRel);
+        self.connection.read.notify_waiters();
+    }
+}
+
+/// Reads what there is of the lane; a frame that began long ago must end now.
+async fn read(
+    receive: &mut RecvStream,
+    chunks: &mut [Bytes],
+    begun: Option<Instant>,
+) -> Result<Option<usize>, WireError> {
+    let read = receive.read_chunks(chunks);
+    let outcome = match begun {
+        None => read.await,
+        Some(begun) => {
+            timeout_at(begun + LANE, read).await.map_err(|_| WireError::Invalid("half a frame"))?
+        }
+    };
+    // An error here is the end of the connection, which has its own reason.
+    Ok(outcome.ok().flatten())
+}
+
+fn arrived(peer: &Arc<Peer>, head: Head, body: Bytes) -> Result<Arrived> {
+    let Head { encoding, repeated, time_left, correlation, metadata } = head;
+    let encoding = Encoding::from_number(encoding).ok_or_else(|| {
+        Status::invalid_argument(format!("unknown encoding {encoding}")).with_executed(Executed::No)
+    })?;
+    Ok(Arrived {
+        peer: Arc::clone(peer),
+        encoding,
+        deadline: Instant::now() + time_left.min(LONGEST_CALL),
+        correlation: correlation.unwrap_or_else(Id::random),
+        repeated,
+        metadata,
+        body,
+        inbound: None,
+        outbound: None,
+    })
+}
+
+/// The end of a call, under its correlation id. A reply that is too large to send is an error instead.
+fn end(correlation: Option<Id>, outcome: Outcome) -> End {
+    let end = match outcome {
+        Ok(Reply { metadata, body, items: _ }) => End { metadata, result: Ok(body) },
+        Err(status) => End { metadata: Metadata::new(), result: Err(status) },
+    };
+    let End { metadata, result } = match end.size() {
+        size if size <= MAX_MESSAGE => end,
+        size => {
+            let status = too_large(size).with_executed(Executed::Yes);
+            End { metadata: Metadata::new(), result: Err(status) }
+        }
+    };
+    let result = result.map_err(|status| match correlation {
+        Some(id) => status.with_correlation(id),
+        None => status,
+    });
+    End { metadata, result }
+}
+
+fn put_reply(out: &mut BytesMut, id: u64, end: End) {
+    Frame::Reply { id, end }.put(out);
+}
+
+/// The status of a route that was not found, for each call of it.
+fn copy(status: &Status) -> Status {
+    Status::new(status.code(), status.message()).with_executed(status.executed())
+}
