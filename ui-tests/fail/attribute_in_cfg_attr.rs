@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[handler]
+    async fn hello(&self) {}
+
+    #[cfg_attr(all(), handler)]
+    async fn bye(&self) {}
+}
+
+fn main() {}

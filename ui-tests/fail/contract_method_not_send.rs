@@ -1,0 +1,23 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[service]
+trait Api {
+    async fn hello(&self, name: String) -> u8;
+    async fn bye(&self) {}
+}
+
+#[derive(Default)]
+struct Server;
+
+#[service]
+impl Api for Server {
+    async fn hello(&self, name: String) -> u8 {
+        let one = std::rc::Rc::new(1);
+        self.bye().await;
+        *one
+    }
+}
+
+fn main() {}

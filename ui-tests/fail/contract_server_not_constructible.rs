@@ -1,0 +1,20 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[service]
+trait Api {
+    async fn hello(&self, name: String) -> u8;
+    async fn bye(&self) {}
+}
+
+struct Server;
+
+#[service]
+impl Api for Server {
+    async fn hello(&self, name: String) -> u8 {
+        1
+    }
+}
+
+fn main() {}

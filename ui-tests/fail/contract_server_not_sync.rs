@@ -1,0 +1,23 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[service]
+trait Api {
+    async fn hello(&self, name: String) -> u8;
+    async fn bye(&self) {}
+}
+
+#[derive(Default)]
+struct Server {
+    n: std::cell::Cell<u8>,
+}
+
+#[service]
+impl Api for Server {
+    async fn hello(&self, name: String) -> u8 {
+        1
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[event("orders.*")]
+struct OrderCreated {
+    id: u64,
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[service]
+trait Api {
+    async fn hello(&self, name: String) -> u8;
+    async fn bye(&self) {}
+}
+
+#[derive(Default)]
+struct Server;
+
+#[service]
+impl Api for Server {
+    #[handler]
+    async fn hello(&self, name: String) -> u8 {
+        1
+    }
+}
+
+fn main() {}

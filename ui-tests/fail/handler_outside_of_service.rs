@@ -1,0 +1,12 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+struct Greeter;
+
+impl Greeter {
+    #[handler]
+    async fn hello(&self) {}
+}
+
+fn main() {}

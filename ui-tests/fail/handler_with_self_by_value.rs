@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[handler]
+    async fn hello(self) {}
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[handler(public, get = "/v1/{name}/{name}")]
+    async fn hello(&self, name: String) {}
+}
+
+fn main() {}

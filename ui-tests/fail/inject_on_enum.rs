@@ -1,0 +1,10 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[derive(Inject)]
+enum Either {
+    A,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[micro::main]
+fn main() -> micro::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[micro::main]
+async fn main() -> std::io::Result<()> {
+    Ok(())
+}

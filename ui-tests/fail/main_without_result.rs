@@ -1,0 +1,6 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[micro::main]
+async fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[message]
+fn hello() {}
+
+fn main() {}

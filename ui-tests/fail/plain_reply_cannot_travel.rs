@@ -1,0 +1,18 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+struct Plain;
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[handler]
+    async fn hello(&self) -> Plain {
+        Plain
+    }
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[handler]
+    async fn hello(&self) -> &str {
+        ""
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[service]
+struct Greeter;
+
+fn main() {}

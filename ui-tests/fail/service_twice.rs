@@ -1,0 +1,20 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[handler]
+    async fn hello(&self) {}
+}
+
+#[service]
+impl Greeter {
+    #[handler]
+    async fn bye(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+#![allow(unused)]
+
+use micro::prelude::*;
+
+#[event("orders.created")]
+struct OrderCreated {
+    id: u64,
+}
+
+#[derive(Default)]
+struct Greeter;
+
+#[service]
+impl Greeter {
+    #[subscribe]
+    async fn on(&self, order: OrderCreated) -> u64 {
+        order.id
+    }
+}
+
+fn main() {}
