@@ -60,7 +60,7 @@ mod deep {
     }
 
     impl Deep {
-        #[expect(dead_code, reason = "a constructor of the user's own is not in the way")]
+        #[allow(dead_code, reason = "a constructor of the user's own is not in the way")]
         pub fn new() -> Self {
             Self { n: 1 }
         }
