@@ -15,7 +15,7 @@ use micro_core::client::{Client, Resolver, Timeouts};
 use micro_core::interceptor::{Chain, Interceptor};
 use micro_core::registry::{Instance, InstanceId, Lease, MemoryRegistry, Registry};
 use micro_core::stream::{Items, Outbound};
-use micro_core::transport::{Address, Connection, Dispatch, Listener, Request, Transport};
+use micro_core::transport::{Address, Calling, Connection, Dispatch, Listener, Request, Transport};
 use micro_core::{BoxFuture, Executed, Outcome, Peer, Reply, Result, Status};
 use tokio::time::Instant;
 
@@ -189,19 +189,19 @@ impl Connection for Puppet {
         &self.peer
     }
 
-    fn call(&self, request: Request) -> BoxFuture<'_, Outcome> {
+    fn call(&self, request: &Request) -> Calling {
         let mut stage = self.puppets.stage();
         let (instance, at) = (self.name.clone(), Instant::now());
         stage.seen.push(Seen { instance, at, request: request.clone() });
         match stage.plays.get(&self.name) {
-            Some(play) => play(&request),
-            None => Box::pin(async { Err(Status::unavailable("lost")) }),
+            Some(play) => Calling::future(request, play(request)),
+            None => Calling::ended(Err(Status::unavailable("lost"))),
         }
     }
 
     fn open(&self, request: Request, _: Option<Outbound>) -> BoxFuture<'_, Result<Items>> {
         Box::pin(async move {
-            self.call(request).await?;
+            self.call(&request).await?;
             Ok(Items::new(Nothing))
         })
     }

@@ -65,7 +65,7 @@ pub(super) async fn ask(
     let send = async {
         let endpoint = client.resolver().instance(instance).await?;
         let connection = endpoint.connection().await?;
-        connection.call(request).await
+        connection.call(&request).await
     };
     match timeout_at(deadline, send).await {
         Ok(reply) => Ok(reply?.body),

@@ -95,7 +95,7 @@ async fn on(
     failed: &mut Vec<Arc<Endpoint>>,
 ) -> Outcome {
     let in_flight = endpoint.begin();
-    let outcome = connection.call(request.clone()).await;
+    let outcome = connection.call(request).await;
     match &outcome {
         Err(status) if unreachable(status) => {
             endpoint.failed();

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::call::Kind;
-use crate::call::{BoxFuture, Incoming, Outcome, Reply, Target};
+use crate::call::{BoxFuture, Incoming, Outcome, Reply};
 use crate::interceptor::{Chain, Terminal};
 use crate::status::{Result, Status};
 use crate::stream::{self, ItemSink, Items, Outbound};
+use crate::transport::late;
 
 mod attempt;
 mod budget;
@@ -141,10 +142,6 @@ impl Default for Timeouts {
         let hour = Duration::from_secs(3600);
         Self { unary: Duration::from_secs(5), stream: hour, longest: hour }
     }
-}
-
-fn late(target: &Target) -> Status {
-    Status::deadline_exceeded(format!("no answer of {target} before the deadline; it may have run"))
 }
 
 /// The network at the end of the chain, for unary calls.

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Address, Arrived, Connection, Dispatch, LONGEST_CALL, Listener, MAX_MESSAGE, Request, Route,
-    Transport, too_large,
+    Address, Arrived, Calling, Connection, Dispatch, LONGEST_CALL, Listener, MAX_MESSAGE, Request,
+    Route, Transport, too_large,
 };
 use crate::call::Kind;
 use crate::call::{BoxFuture, Outcome};
@@ -243,10 +243,15 @@ impl Connection for MemoryConnection {
         &self.peer
     }
 
-    fn call(&self, request: Request) -> BoxFuture<'_, Outcome> {
-        Box::pin(async move {
-            let (route, _running) = self.begin(&request)?;
-            Arc::clone(&self.server).run(route, self.arrived(request)).await
+    fn call(&self, request: &Request) -> Calling {
+        let (route, running) = match self.begin(request) {
+            Ok(begun) => begun,
+            Err(status) => return Calling::ended(Err(status)),
+        };
+        let run = Arc::clone(&self.server).run(route, self.arrived(request.clone()));
+        Calling::future(request, async move {
+            let _running = running;
+            run.await
         })
     }
 

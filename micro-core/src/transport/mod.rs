@@ -17,8 +17,11 @@ use crate::metadata::Metadata;
 use crate::status::{Result, Status};
 use crate::stream::{ItemSink, Items, Outbound};
 
+mod calling;
 pub mod memory;
 pub mod quic;
+
+pub use calling::{Calling, Slots};
 
 pub use crate::codec::MAX_MESSAGE;
 pub(crate) use crate::codec::too_large;
@@ -63,8 +66,9 @@ pub trait Connection: fmt::Debug + Send + Sync + 'static {
     /// Who is at the other end.
     fn peer(&self) -> &Arc<Peer>;
 
-    /// One request, one reply. Dropping the future cancels the call on the other side.
-    fn call(&self, request: Request) -> BoxFuture<'_, Outcome>;
+    /// One request, one reply. The call is on its way when this returns, unless there is no room for it
+    /// yet; it ends with `DeadlineExceeded` at its deadline. Dropping it cancels it on the other side.
+    fn call(&self, request: &Request) -> Calling;
 
     /// A streaming call. Returns when it is under way; what the server sends, and how it ended, are the
     /// reply's items. A client stream answers with exactly one item. Dropping the items cancels it.
@@ -101,6 +105,15 @@ impl Request {
     pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
+
+    /// The status of a call whose deadline has passed before there was an outcome.
+    pub(crate) fn late(&self) -> Status {
+        late(&self.target).with_correlation(self.correlation)
+    }
+}
+
+pub(crate) fn late(target: &Target) -> Status {
+    Status::deadline_exceeded(format!("no answer of {target} before the deadline; it may have run"))
 }
 
 /// What a transport does with the calls that arrive: the server.

@@ -149,13 +149,13 @@ fn unpacked<T: Wire>(bytes: &[u8]) -> T {
 
 impl Bench {
     async fn call(&self, method: &'static str, body: impl Into<Bytes>) -> Outcome {
-        self.connection.call(request(method, body)).await
+        self.connection.call(&request(method, body)).await
     }
 
     /// Calls in a task of its own.
     fn spawn(&self, request: Request) -> tokio::task::JoinHandle<Outcome> {
         let connection = Arc::clone(&self.connection);
-        spawn(async move { connection.call(request).await })
+        spawn(async move { connection.call(&request).await })
     }
 
     async fn open(&self, request: Request) -> (ItemSink, Items) {
@@ -195,7 +195,7 @@ pub async fn a_reply_comes_back_with_its_metadata(fixture: Fixture) {
     let bench = fixture.lab().await;
     let mut request = request("echo", "hello");
     request.metadata.insert("tenant", "acme").expect("valid");
-    let reply = bench.connection.call(request).await.expect("answers");
+    let reply = bench.connection.call(&request).await.expect("answers");
     assert_eq!(reply.body, "hello");
     assert_eq!(reply.metadata.get("tenant"), Some("acme"));
     assert_eq!(bench.call("echo", "").await.expect("answers").body, "");
@@ -207,7 +207,7 @@ pub async fn an_error_arrives_whole(fixture: Fixture) {
     for size in [0, 40_000] {
         let request = request("fail", vec![1; size]);
         let correlation = request.correlation;
-        let outcome = bench.connection.call(request).await;
+        let outcome = bench.connection.call(&request).await;
         let status = assert_status(outcome, Code::AlreadyExists, Executed::Yes);
         assert_eq!(status.message(), "the shelf is full");
         assert_eq!(status.correlation(), correlation);
@@ -223,7 +223,7 @@ pub async fn an_unknown_name_is_unimplemented_with_the_nearest(fixture: Fixture)
             let mut request = request("echo", vec![1; size]);
             let correlation = request.correlation;
             request.target = Target::new(service, method);
-            let outcome = bench.connection.call(request).await;
+            let outcome = bench.connection.call(&request).await;
             let status = assert_status(outcome, Code::Unimplemented, Executed::No);
             assert!(status.message().contains(&format!("did you mean {near}")), "{status}");
             assert_eq!(status.correlation(), correlation);
@@ -236,7 +236,7 @@ pub async fn a_call_of_the_wrong_kind_is_refused(fixture: Fixture) {
     let bench = fixture.lab().await;
     let mut wrong = request("count", packed((1u64, 0usize)));
     wrong.target.kind = Kind::Unary;
-    let outcome = bench.connection.call(wrong).await;
+    let outcome = bench.connection.call(&wrong).await;
     assert_status(outcome, Code::InvalidArgument, Executed::No);
     let mut wrong = request("echo", "");
     wrong.target.kind = Kind::ServerStream;
@@ -257,7 +257,7 @@ pub async fn metadata_does_not_leak_into_other_calls(fixture: Fixture) {
             request.metadata.insert(format!("key-{n}"), n.to_string()).expect("valid");
         }
         let connection = Arc::clone(&bench.connection);
-        calls.spawn(async move { (n, connection.call(request).await.expect("answers")) });
+        calls.spawn(async move { (n, connection.call(&request).await.expect("answers")) });
     }
     while let Some(call) = calls.join_next().await {
         let (n, reply) = call.expect("no panic");
@@ -271,16 +271,16 @@ pub async fn both_encodings_reach_the_handler(fixture: Fixture) {
     let bench = fixture.lab().await;
     for encoding in [Encoding::MessagePack, Encoding::Json] {
         let body = encode(encoding, &10usize).expect("encodes");
-        let reply = bench.connection.call(Request { encoding, ..request("fill", body) }).await;
+        let reply = bench.connection.call(&Request { encoding, ..request("fill", body) }).await;
         assert_eq!(reply.expect("answers").body.len(), 10);
         let left = Request { encoding, ..request("left", "") };
-        let reply = bench.connection.call(left).await.expect("answers");
+        let reply = bench.connection.call(&left).await.expect("answers");
         assert!(decode::<u64>(encoding, &reply.body).expect("decodes") > 0);
-        let failed = bench.connection.call(Request { encoding, ..request("fail", "") }).await;
+        let failed = bench.connection.call(&Request { encoding, ..request("fail", "") }).await;
         let status = failed.expect_err("fails");
         assert_eq!(status.fault_body().expect("a fault").encoding, encoding as u8);
     }
-    let wrong = bench.connection.call(request("fill", "{}")).await;
+    let wrong = bench.connection.call(&request("fill", "{}")).await;
     assert_status(wrong, Code::InvalidArgument, Executed::Yes);
 }
 
@@ -289,13 +289,13 @@ pub async fn the_time_left_travels(fixture: Fixture) {
     for size in [0, 40_000] {
         let mut request = request("left", vec![1; size]);
         request.deadline = Instant::now() + Duration::from_secs(7);
-        let left: u64 = unpacked(&bench.connection.call(request).await.expect("answers").body);
+        let left: u64 = unpacked(&bench.connection.call(&request).await.expect("answers").body);
         assert!((1_000..=7_000).contains(&left), "{left}");
     }
     let mut late = request("echo", "");
     late.deadline = Instant::now();
     let started = bench.lab.counts().started;
-    assert_status(bench.connection.call(late).await, Code::DeadlineExceeded, Executed::No);
+    assert_status(bench.connection.call(&late).await, Code::DeadlineExceeded, Executed::No);
     assert_eq!(bench.lab.counts().started, started);
 }
 
@@ -304,7 +304,7 @@ pub async fn the_deadline_ends_the_handler(fixture: Fixture) {
     for (n, size) in [0, 40_000].into_iter().enumerate() {
         let mut request = request("hold", vec![1; size]);
         request.deadline = Instant::now() + Duration::from_millis(100);
-        let outcome = timeout(LONG, bench.connection.call(request)).await.expect("ends");
+        let outcome = timeout(LONG, bench.connection.call(&request)).await.expect("ends");
         assert_status(outcome, Code::DeadlineExceeded, Executed::Maybe);
         bench.lab.until(|counts| counts.dropped == n + 1).await;
     }
@@ -375,7 +375,7 @@ pub async fn thousand_calls_at_once_get_their_own_replies(fixture: Fixture) {
     for n in 0..1_000u64 {
         let connection = Arc::clone(&bench.connection);
         let method = if n % 2 == 0 { "hold" } else { "echo" };
-        held.spawn(async move { (n, connection.call(request(method, packed(n))).await) });
+        held.spawn(async move { (n, connection.call(&request(method, packed(n))).await) });
     }
     bench.lab.until(|counts| counts.started == 1_000).await;
     bench.lab.release(500);
@@ -546,7 +546,7 @@ pub async fn calls_above_the_last_one_taken_did_not_run(fixture: Fixture) {
             let size = if n % 8 == 0 { 40_000 } else { 16 };
             let mut answered = 0;
             loop {
-                match connection.call(request("echo", vec![1; size])).await {
+                match connection.call(&request("echo", vec![1; size])).await {
                     Ok(_) => answered += 1,
                     Err(status) => return (answered, status),
                 }
@@ -600,7 +600,7 @@ pub async fn a_server_that_is_gone_ends_its_calls_and_can_come_back(fixture: Fix
     assert_status(ended(large).await, Code::Unavailable, Executed::Maybe);
     let status = next(&mut stream).await.expect("an end").expect_err("an error");
     assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::Maybe));
-    let outcome = connection.call(request("echo", "")).await;
+    let outcome = connection.call(&request("echo", "")).await;
     assert_status(outcome, Code::Unavailable, Executed::No);
     assert!(!connection.is_open());
     lab.until(|counts| counts.dropped == 3).await;

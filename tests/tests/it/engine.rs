@@ -637,7 +637,7 @@ async fn an_access_rule_lets_in_whom_it_names() {
         let transport = network.calling_as(caller);
         let connection = transport.connect(&listener.address(), "lab").await.expect("connects");
         let request = micro_tests::conformance::transport::request("friends", "");
-        let outcome = connection.call(request).await;
+        let outcome = connection.call(&request).await;
         match allowed {
             true => drop(outcome.expect("allowed")),
             false => assert_eq!(code(outcome), (Code::PermissionDenied, Executed::No)),
@@ -655,10 +655,10 @@ async fn a_full_server_refuses_and_says_when_to_come_back() {
     let listener = network.listen(&nowhere, Arc::new(server.clone())).await.expect("listens");
     let connection = network.connect(&listener.address(), "lab").await.expect("connects");
     let request = micro_tests::conformance::transport::request;
-    let held = join((0..2).map(|_| connection.call(request("hold", ""))));
+    let held = join((0..2).map(|_| connection.call(&request("hold", ""))));
     let refused = async {
         lab.until(|counts| counts.started == 2).await;
-        let status = connection.call(request("echo", "")).await.expect_err("refused");
+        let status = connection.call(&request("echo", "")).await.expect_err("refused");
         assert_eq!((status.code(), status.executed()), (Code::ResourceExhausted, Executed::No));
         assert!(status.retry_after().is_some());
         assert_eq!(server.running(), 2);
@@ -666,7 +666,7 @@ async fn a_full_server_refuses_and_says_when_to_come_back() {
     };
     let (held, ()) = tokio::join!(held, refused);
     assert!(held.iter().all(Result::is_ok));
-    connection.call(request("echo", "")).await.expect("there is room again");
+    connection.call(&request("echo", "")).await.expect("there is room again");
     assert_eq!(server.running(), 0);
 }
 

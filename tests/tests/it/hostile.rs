@@ -58,7 +58,7 @@ impl Victim {
             metadata: Metadata::new(),
             body: "honest".into(),
         };
-        self.honest.call(request).await
+        self.honest.call(&request).await
     }
 
     async fn still_answers(&self) {

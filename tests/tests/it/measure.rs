@@ -65,7 +65,7 @@ async fn raw(transport: impl Transport, callers: usize, size: usize) -> f64 {
     let body = Bytes::from(vec![7; size]);
     rate(callers, move || {
         let (connection, body): (Arc<dyn Connection>, _) = (Arc::clone(&connection), body.clone());
-        async move { drop(connection.call(request("quiet", body)).await.expect("answers")) }
+        async move { drop(connection.call(&request("quiet", body)).await.expect("answers")) }
     })
     .await
 }

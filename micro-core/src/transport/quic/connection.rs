@@ -22,7 +22,7 @@ use crate::status::{Executed, Result, Status};
 use crate::stream::{Items, Outbound};
 use crate::sync::lock;
 use crate::tasks;
-use crate::transport::{Connection, MAX_MESSAGE, Request};
+use crate::transport::{Calling, Connection, MAX_MESSAGE, Request};
 use crate::wire::{
     Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Settings, Splitter,
     WireError,
@@ -99,13 +99,13 @@ impl Connection for QuicConnection {
         &self.0.peer
     }
 
-    fn call(&self, request: Request) -> BoxFuture<'_, Outcome> {
-        Box::pin(async move {
-            if request.body.len() >= OWN_STREAM {
-                // Boxed, here and below, so that each small call need not have room for it.
-                return Box::pin(stream::unary(&self.0, request)).await;
+    fn call(&self, request: &Request) -> Calling {
+        let (shared, sent) = (Arc::clone(&self.0), request.clone());
+        Calling::future(request, async move {
+            if sent.body.len() >= OWN_STREAM {
+                return stream::unary(&shared, sent).await;
             }
-            self.0.unary(request).await
+            shared.unary(sent).await
         })
     }
 
