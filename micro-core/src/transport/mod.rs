@@ -18,6 +18,7 @@ use crate::status::{Result, Status};
 use crate::stream::{ItemSink, Items, Outbound};
 
 mod calling;
+mod lane;
 pub mod memory;
 pub mod quic;
 

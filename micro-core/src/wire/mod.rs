@@ -83,6 +83,16 @@ pub(crate) struct Head {
     pub(crate) metadata: Metadata,
 }
 
+/// The same, of a call that is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadRef<'a> {
+    pub(crate) encoding: u8,
+    pub(crate) repeated: bool,
+    pub(crate) time_left: Duration,
+    pub(crate) correlation: Option<Id>,
+    pub(crate) metadata: &'a Metadata,
+}
+
 /// A unary call on the lane.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Call {
@@ -140,6 +150,27 @@ mod flag {
     pub(super) const CORRELATION: u8 = 2;
     pub(super) const RETRY_AFTER: u8 = 1;
     pub(super) const FAULT: u8 = 2;
+}
+
+/// Appends a `CALL`.
+pub(crate) fn put_call(out: &mut BytesMut, id: u64, route: u32, head: HeadRef<'_>, body: &[u8]) {
+    let start = begin(out);
+    out.put_u8(kind::CALL);
+    out.put_u64_le(id);
+    out.put_u32_le(route);
+    head.put(out);
+    out.put_slice(body);
+    finish(out, start, 0);
+}
+
+/// Appends a `REPLY`.
+pub(crate) fn put_reply(out: &mut BytesMut, id: u64, end: &End) {
+    let start = begin(out);
+    out.put_u8(kind::REPLY);
+    out.put_u64_le(id);
+    let body = end.put_fields(out);
+    out.put_slice(body.map_or(&[], |body| body));
+    finish(out, start, 0);
 }
 
 impl Frame {
@@ -268,23 +299,32 @@ impl Settings {
     }
 }
 
-impl Head {
-    fn put(&self, out: &mut BytesMut) {
+impl HeadRef<'_> {
+    fn put(self, out: &mut BytesMut) {
         let Self { encoding, repeated, time_left, correlation, metadata } = self;
         let mut flags = 0;
-        if *repeated {
+        if repeated {
             flags |= flag::REPEATED;
         }
         if correlation.is_some() {
             flags |= flag::CORRELATION;
         }
         out.put_u8(flags);
-        out.put_u8(*encoding);
-        out.put_u32_le(millis(*time_left));
+        out.put_u8(encoding);
+        out.put_u32_le(millis(time_left));
         if let Some(id) = correlation {
             out.put_u128_le(id.as_u128());
         }
         put_metadata(out, metadata);
+    }
+}
+
+impl Head {
+    fn put(&self, out: &mut BytesMut) {
+        let Self { encoding, repeated, time_left, correlation, metadata } = self;
+        let (encoding, repeated) = (*encoding, *repeated);
+        let (time_left, correlation) = (*time_left, *correlation);
+        HeadRef { encoding, repeated, time_left, correlation, metadata }.put(out);
     }
 
     fn read(from: &mut Bytes) -> Result<Self, WireError> {
@@ -303,6 +343,11 @@ impl Head {
 }
 
 impl End {
+    /// The end of a call that failed.
+    pub(crate) fn failed(status: Status) -> Self {
+        Self { metadata: Metadata::new(), result: Err(status) }
+    }
+
     fn put_fields(&self, out: &mut BytesMut) -> Option<&Bytes> {
         let Self { metadata, result } = self;
         match result {

@@ -9,12 +9,13 @@ use quinn::Endpoint;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::serve::{All, Served};
-use super::{HANDSHAKE, close, peer};
+use super::link::{QuicLink, code};
+use super::{HANDSHAKE, peer};
 use crate::call::BoxFuture;
 use crate::status::Result;
 use crate::sync::lock;
 use crate::tasks;
+use crate::transport::lane::{All, Close, Served};
 use crate::transport::{Address, Dispatch, Listener};
 
 /// Connections at one time; more are refused.
@@ -33,7 +34,7 @@ pub(super) struct QuicListener {
 struct State {
     endpoint: Endpoint,
     dispatch: Arc<dyn Dispatch>,
-    connections: Mutex<HashMap<usize, Arc<Served>>>,
+    connections: Mutex<HashMap<usize, Arc<Served<QuicLink>>>>,
     all: Arc<All>,
     half_open: AtomicUsize,
     draining: AtomicBool,
@@ -71,7 +72,7 @@ impl Listener for QuicListener {
 impl Drop for QuicListener {
     fn drop(&mut self) {
         // Connections would keep the socket open.
-        self.state.endpoint.close(close::GOING_AWAY, b"stopped");
+        self.state.endpoint.close(code(Close::GoingAway), b"stopped");
     }
 }
 
@@ -127,13 +128,14 @@ impl State {
         let peer = match peer(&connection) {
             Ok(peer) => Arc::new(peer),
             Err(error) => {
-                connection.close(close::PROTOCOL, b"no identity");
+                connection.close(code(Close::Protocol), b"no identity");
                 return tracing::debug!(%remote, %error, "refused a connection");
             }
         };
         let id = connection.stable_id();
         let (dispatch, all) = (Arc::clone(&self.dispatch), Arc::clone(&self.all));
-        let served = Arc::new(Served::new(connection, peer, dispatch, all));
+        let link = QuicLink { quinn: connection, peer: Arc::clone(&peer) };
+        let served = Arc::new(Served::new(link, peer, dispatch, all));
         lock(&self.connections).insert(id, Arc::clone(&served));
         let _listed = Listed(Arc::clone(&self), id);
         drop(half_open);
@@ -163,7 +165,7 @@ impl State {
             }
         })
         .await;
-        self.endpoint.close(close::GOING_AWAY, b"shut down");
+        self.endpoint.close(code(Close::GoingAway), b"shut down");
         let _ = timeout(HANDSHAKE, self.endpoint.wait_idle()).await;
     }
 }

@@ -1,7 +1,6 @@
 //! QUIC: the default transport. `micro/1` over quinn, mutual TLS from the first packet.
 //!
-//! `connection` is the client's end and `serve` the server's; both put small unary calls on one shared
-//! stream, the lane (`outbox`), and everything else on streams of its own (`stream`). `socket` and
+//! `link` is a connection as the protocol sees it, `listener` takes those that others make; `socket` and
 //! `tuning` hold what the system and quinn need to be told.
 
 use std::collections::HashMap;
@@ -17,17 +16,15 @@ use crate::context::Peer;
 use crate::identity::{IdentitySource, tls};
 use crate::status::{Code, Executed, Result, Status};
 use crate::sync::lock;
+use crate::transport::lane::{Close, LaneConnection};
 use crate::transport::{Address, Connection, Dispatch, Listener, Transport};
 
-mod connection;
+mod link;
 mod listener;
-mod outbox;
-mod serve;
 mod socket;
-mod stream;
 mod tuning;
 
-pub(crate) use tuning::close;
+use link::{QuicLink, code};
 
 /// How long a process that ends waits for its last packets to leave.
 const FAREWELL: Duration = Duration::from_millis(20);
@@ -91,8 +88,8 @@ impl Quic {
             Err(_) => return Err(unreachable(address, service, &"no answer within 3 s")),
         };
         let peer = Arc::new(peer(&connection)?);
-        let connection = connection::QuicConnection::start(connection, peer).await?;
-        Ok(Arc::new(connection))
+        let link = QuicLink { quinn: connection, peer: Arc::clone(&peer) };
+        Ok(Arc::new(LaneConnection::start(link, peer).await?))
     }
 }
 
@@ -130,7 +127,7 @@ impl Transport for Quic {
         Box::pin(async move {
             let sockets: Vec<_> = lock(&self.sockets).drain().map(|(_, socket)| socket).collect();
             for socket in sockets {
-                socket.close(close::DONE, b"done");
+                socket.close(code(Close::Done), b"done");
                 // The packet leaves at once; the rest of the wait would be for packets that come late.
                 let _ = tokio::time::timeout(FAREWELL, socket.wait_idle()).await;
             }

@@ -6,22 +6,6 @@ use std::time::Duration;
 
 use quinn::{MtuDiscoveryConfig, TransportConfig, VarInt};
 
-/// Why a connection or stream is closed, as the peer sees it.
-pub(crate) mod close {
-    use quinn::VarInt;
-
-    /// All is done.
-    pub(crate) const DONE: VarInt = VarInt::from_u32(0);
-    /// The peer sent what the protocol forbids.
-    pub(crate) const PROTOCOL: VarInt = VarInt::from_u32(1);
-    /// The call is cancelled.
-    pub(crate) const CANCELLED: VarInt = VarInt::from_u32(2);
-    /// The side that closes has no more time.
-    pub(crate) const GOING_AWAY: VarInt = VarInt::from_u32(3);
-    /// The stream came after the GOAWAY and was not taken.
-    pub(crate) const REFUSED: VarInt = VarInt::from_u32(4);
-}
-
 /// Streams that a peer may have open: each costs ~100 bytes of an idle connection.
 const BIDI: u32 = 128;
 /// Large replies under way to a client.

@@ -1,26 +1,26 @@
 //! Streams: what both ends need of them, and calls on a stream of their own, the client's side:
 //! streaming calls and large bodies.
 
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
 
-use super::close;
 use super::connection::{Shared, StreamGuard, head};
+use super::{Close, Link, Receiving, Sending, Unread, Unwritten};
 use crate::call::Kind;
 use crate::call::{Outcome, Reply};
 use crate::status::{Executed, Result, Status};
 use crate::stream::{BUFFERED_ITEMS, Items, Outbound};
 use crate::tasks;
 use crate::transport::{MAX_MESSAGE, Request, too_large};
-use crate::wire::{End, Frame, MAX_HEAD, Open, Splitter, WireError};
+use crate::wire::{End, Frame, Head, HeadRef, MAX_HEAD, Open, Splitter, WireError};
 
 /// A unary call whose body is too large for the lane.
-pub(super) async fn unary(shared: &Arc<Shared>, request: Request) -> Outcome {
+pub(super) async fn unary<L: Link>(shared: &Arc<Shared<L>>, request: Request) -> Outcome {
     let (mut send, mut receive, _guard) = begin(shared, request).await?;
     send.finish();
     match frame(&mut receive, &mut splitter()).await {
@@ -34,8 +34,8 @@ pub(super) async fn unary(shared: &Arc<Shared>, request: Request) -> Outcome {
 }
 
 /// A streaming call.
-pub(super) async fn open(
-    shared: &Arc<Shared>,
+pub(super) async fn open<L: Link>(
+    shared: &Arc<Shared<L>>,
     request: Request,
     outbound: Option<Outbound>,
 ) -> Result<Items> {
@@ -64,36 +64,40 @@ pub(super) async fn open(
 }
 
 /// Opens the stream and sends what begins it.
-async fn begin(
-    shared: &Arc<Shared>,
+async fn begin<L: Link>(
+    shared: &Arc<Shared<L>>,
     request: Request,
-) -> Result<(Sending, RecvStream, StreamGuard)> {
+) -> Result<(Outgoing<L::Sending>, L::Receiving, StreamGuard<L>)> {
     if request.body.len() > MAX_MESSAGE {
         return Err(too_large(request.body.len()).with_executed(Executed::No));
     }
     let guard = shared.stream()?;
     let refused = |_| shared.gone(Executed::No);
-    let (send, receive) = shared.quinn.open_bi().await.map_err(refused)?;
-    let mut send = Sending::new(send);
-    let (head, kind) = (head(&request), request.target.kind.number());
+    let (send, receive) = shared.link.open().await.map_err(refused)?;
+    let mut send = Outgoing::new(send);
+    let HeadRef { encoding, repeated, time_left, correlation, metadata } =
+        head(&request, request.time_left());
+    let metadata = metadata.clone();
+    let head = Head { encoding, repeated, time_left, correlation, metadata };
+    let kind = request.target.kind.number();
     let (service, method) = (request.target.service.into(), request.target.method.into());
     let open = Frame::Open(Open { kind, service, method, head, body: request.body });
     match send.frames([open]).await {
         // The reason why it is not read any more is what there is to read.
-        Ok(()) | Err(WriteError::Stopped(_)) => Ok((send, receive, guard)),
+        Ok(()) | Err(Unwritten::Stopped) => Ok((send, receive, guard)),
         Err(_) => Err(shared.gone(Executed::Maybe)),
     }
 }
 
-/// The sending half of a stream. Dropped before [`Sending::finish`] it is cut, where quinn would end it
+/// The sending half of a stream. Dropped before [`Outgoing::finish`] it is cut, where it would else end
 /// so that what was sent looks whole.
-pub(super) struct Sending {
-    stream: SendStream,
+pub(super) struct Outgoing<S: Sending> {
+    stream: S,
     finished: bool,
 }
 
-impl Sending {
-    pub(super) fn new(stream: SendStream) -> Self {
+impl<S: Sending> Outgoing<S> {
+    pub(super) fn new(stream: S) -> Self {
         Self { stream, finished: false }
     }
 
@@ -101,49 +105,47 @@ impl Sending {
     pub(super) async fn frames(
         &mut self,
         frames: impl IntoIterator<Item = Frame>,
-    ) -> std::result::Result<(), WriteError> {
+    ) -> std::result::Result<(), Unwritten> {
         let (mut out, mut chunks) = (BytesMut::new(), Vec::new());
         frames.into_iter().for_each(|frame| frame.put_linked(&mut out, &mut chunks));
         if !out.is_empty() {
             chunks.push(out.freeze());
         }
-        self.stream.write_all_chunks(&mut chunks).await
+        self.stream.write(&mut chunks).await
     }
 
     /// Says that all is sent.
     pub(super) fn finish(&mut self) {
-        // Fails only when the peer wants no more.
-        let _ = self.stream.finish();
+        self.stream.finish();
         self.finished = true;
     }
 
     /// Cuts it for this reason.
-    pub(super) fn reset(&mut self, reason: quinn::VarInt) {
-        let _ = self.stream.reset(reason);
+    pub(super) fn reset(&mut self, why: Close) {
+        self.stream.reset(why);
         self.finished = true;
     }
 
     /// Returns when the peer wants no more, or has everything.
-    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let stopped = self.stream.stopped();
-        async move { drop(stopped.await) }
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<S> {
+        self.stream.stopped()
     }
 }
 
-impl Drop for Sending {
+impl<S: Sending> Drop for Outgoing<S> {
     fn drop(&mut self) {
         if !self.finished {
-            self.reset(close::CANCELLED);
+            self.reset(Close::Cancelled);
         }
     }
 }
 
 /// Writes items as they come, those that have gathered at once. Ends when the sender does, or with an
 /// error when the peer wants no more.
-pub(super) async fn pump(
+pub(super) async fn pump<S: Sending>(
     mut outbound: Outbound,
-    send: &mut Sending,
-) -> std::result::Result<(), WriteError> {
+    send: &mut Outgoing<S>,
+) -> std::result::Result<(), Unwritten> {
     let mut items = Vec::with_capacity(BUFFERED_ITEMS);
     while outbound.recv_many(&mut items, BUFFERED_ITEMS).await > 0 {
         send.frames(items.drain(..).map(Frame::Item)).await?;
@@ -169,7 +171,7 @@ pub(super) enum FrameError {
 
 impl FrameError {
     /// The status of a call that has no other.
-    fn status(&self, shared: &Shared) -> Status {
+    fn status<L: Link>(&self, shared: &Shared<L>) -> Status {
         match self {
             Self::Cut => shared.gone(Executed::Maybe),
             Self::Refused => shared.gone(Executed::No),
@@ -184,17 +186,25 @@ impl From<WireError> for FrameError {
     }
 }
 
+/// Reads what has come, at least something; `false` at the end of the stream.
+pub(super) async fn read_more<R: Receiving>(
+    receive: &mut R,
+    splitter: &mut Splitter,
+) -> std::result::Result<bool, Unread> {
+    poll_fn(|cx| receive.poll_read(cx, splitter)).await
+}
+
 /// The next frame of a stream; `None` at its end.
-pub(super) async fn frame(
-    receive: &mut RecvStream,
+pub(super) async fn frame<R: Receiving>(
+    receive: &mut R,
     splitter: &mut Splitter,
 ) -> std::result::Result<Option<Frame>, FrameError> {
-    std::future::poll_fn(|cx| poll_frame(receive, splitter, cx)).await
+    poll_fn(|cx| poll_frame(receive, splitter, cx)).await
 }
 
 /// Polls for the next frame that this version knows.
-pub(super) fn poll_frame(
-    receive: &mut RecvStream,
+pub(super) fn poll_frame<R: Receiving>(
+    receive: &mut R,
     splitter: &mut Splitter,
     cx: &mut TaskContext<'_>,
 ) -> Poll<std::result::Result<Option<Frame>, FrameError>> {
@@ -205,31 +215,30 @@ pub(super) fn poll_frame(
                 known => return Poll::Ready(Ok(Some(known))),
             }
         }
-        let chunk = ready!(pin!(receive.read_chunk(usize::MAX, true)).poll(cx));
-        match chunk {
-            Ok(Some(chunk)) => splitter.push(chunk.bytes),
-            Ok(None) if !splitter.is_partial() => return Poll::Ready(Ok(None)),
-            Ok(None) => return Poll::Ready(Err(WireError::Truncated.into())),
-            Err(ReadError::Reset(close::REFUSED)) => return Poll::Ready(Err(FrameError::Refused)),
-            Err(_) => return Poll::Ready(Err(FrameError::Cut)),
+        match ready!(receive.poll_read(cx, splitter)) {
+            Ok(true) => {}
+            Ok(false) if !splitter.is_partial() => return Poll::Ready(Ok(None)),
+            Ok(false) => return Poll::Ready(Err(WireError::Truncated.into())),
+            Err(Unread::Refused) => return Poll::Ready(Err(FrameError::Refused)),
+            Err(Unread::Cut) => return Poll::Ready(Err(FrameError::Cut)),
         }
     }
 }
 
 /// What the server sends on a streaming call. Dropped before its end, it cancels the call.
-struct Replies {
-    receive: RecvStream,
+struct Replies<L: Link> {
+    receive: L::Receiving,
     splitter: Splitter,
     kind: Kind,
     done: bool,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<L>>,
     /// Both go at the end of the stream, which its reader may keep: a connection that drains does not
     /// wait for that.
     sender: Option<tasks::Owned>,
-    guard: Option<StreamGuard>,
+    guard: Option<StreamGuard<L>>,
 }
 
-impl Stream for Replies {
+impl<L: Link> Stream for Replies<L> {
     type Item = Result<Bytes>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes>>> {
@@ -257,9 +266,9 @@ impl Stream for Replies {
     }
 }
 
-impl Drop for Replies {
+impl<L: Link> Drop for Replies<L> {
     fn drop(&mut self) {
         // Nothing to say when the stream has ended.
-        let _ = self.receive.stop(close::CANCELLED);
+        self.receive.stop(Close::Cancelled);
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use quinn::RecvStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Served, arrived, end};
@@ -12,8 +11,8 @@ use crate::call::Outcome;
 use crate::status::{Executed, Status};
 use crate::stream::{self as items, Items};
 use crate::transport::LONGEST_CALL;
-use crate::transport::quic::close;
-use crate::transport::quic::stream::{FrameError, Sending, frame, poll_frame, pump, splitter};
+use crate::transport::lane::stream::{FrameError, Outgoing, frame, poll_frame, pump, splitter};
+use crate::transport::lane::{Close, Link, Receiving};
 use crate::wire::{Frame, Open, Splitter, WireError};
 
 /// The beginning of an own stream must arrive within this, or at [`PACE`].
@@ -27,25 +26,25 @@ const GRACE: Duration = Duration::from_secs(5);
 const EMPTY_STREAMS: f64 = 1_000.0;
 const EMPTY_STREAMS_PER_SECOND: f64 = 33.0;
 
-impl Served {
+impl<L: Link> Served<L> {
     pub(super) async fn accept_streams(self: Arc<Self>) {
         let mut running = tokio::task::JoinSet::new();
         let mut empty = Empty { tokens: EMPTY_STREAMS, filled: Instant::now() };
         loop {
             let accepted = tokio::select! {
-                accepted = self.quinn.accept_bi() => accepted,
+                accepted = self.link.accept() => accepted,
                 Some(ended) = running.join_next() => {
                     if matches!(ended, Ok(false)) && !empty.one_more() {
-                        return self.quinn.close(close::PROTOCOL, b"too many streams without a call");
+                        return self.link.close(Close::Protocol, "too many streams without a call");
                     }
                     continue;
                 }
             };
             let Ok((send, mut receive)) = accepted else { return };
-            let mut send = Sending::new(send);
+            let mut send = Outgoing::new(send);
             if !self.count(|taken| taken.streams += 1) {
-                send.reset(close::REFUSED);
-                let _ = receive.stop(close::REFUSED);
+                send.reset(Close::Refused);
+                receive.stop(Close::Refused);
                 continue;
             }
             let connection = Arc::clone(&self);
@@ -54,10 +53,10 @@ impl Served {
     }
 
     /// Runs one call on its own stream; `false` when there was none on it.
-    async fn stream(&self, mut send: Sending, mut receive: RecvStream) -> bool {
+    async fn stream(&self, mut send: Outgoing<L::Sending>, mut receive: L::Receiving) -> bool {
         let mut splitter = splitter();
         let Ok(open) = first(&mut receive, &mut splitter).await else {
-            send.reset(close::PROTOCOL);
+            send.reset(Close::Protocol);
             return false;
         };
         let until = Instant::now() + open.head.time_left.min(LONGEST_CALL) + GRACE;
@@ -81,9 +80,9 @@ impl Served {
     async fn run_stream(
         &self,
         open: Open,
-        receive: RecvStream,
+        receive: L::Receiving,
         splitter: Splitter,
-        send: &mut Sending,
+        send: &mut Outgoing<L::Sending>,
     ) -> Outcome {
         let Open { kind, service, method, head, body } = open;
         let route = self.dispatch.resolve(&service, &method)?;
@@ -128,7 +127,7 @@ impl Empty {
 }
 
 /// The first frame of an own stream: it may be large, and slow as long as it keeps coming.
-async fn first(receive: &mut RecvStream, splitter: &mut Splitter) -> Result<Open, FrameError> {
+async fn first<R: Receiving>(receive: &mut R, splitter: &mut Splitter) -> Result<Open, FrameError> {
     let began = Instant::now();
     loop {
         let earned = Duration::from_secs((splitter.buffered() / PACE) as u64);
@@ -147,7 +146,7 @@ async fn first(receive: &mut RecvStream, splitter: &mut Splitter) -> Result<Open
 }
 
 /// The items that a client streams.
-fn inbound(mut receive: RecvStream, mut splitter: Splitter) -> Items {
+fn inbound<R: Receiving>(mut receive: R, mut splitter: Splitter) -> Items {
     let mut ended = false;
     Items::new(items::from_fn(move |cx| {
         if ended {

@@ -9,15 +9,14 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use quinn::RecvStream;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, coop};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::close;
 use super::connection::settings;
 use super::outbox::{self, Outbox, STALL};
-use super::stream::Sending;
+use super::stream::{Outgoing, read_more};
+use super::{Close, Link, Receiving, Sending};
 use crate::call::{BoxFuture, Kind, Outcome, Reply};
 use crate::codec::Encoding;
 use crate::context::Peer;
@@ -29,7 +28,7 @@ use crate::tasks;
 use crate::transport::{Arrived, Dispatch, LONGEST_CALL, MAX_MESSAGE, Route, too_large};
 use crate::wire::{
     Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Settings, Splitter,
-    WireError,
+    WireError, put_reply,
 };
 
 mod streams;
@@ -50,9 +49,10 @@ const SLOW: Duration = Duration::from_micros(100);
 const VERY_SLOW: Duration = Duration::from_millis(10);
 /// The lane must be opened within this, and a frame on it that has begun must end.
 const LANE: Duration = Duration::from_secs(2);
+
 /// A connection that somebody made to us.
-pub(super) struct Served {
-    quinn: quinn::Connection,
+pub(in crate::transport) struct Served<L: Link> {
+    link: L,
     peer: Arc<Peer>,
     dispatch: Arc<dyn Dispatch>,
     outbox: Outbox,
@@ -69,7 +69,7 @@ pub(super) struct Served {
 
 /// What all connections of a listener share.
 #[derive(Default)]
-pub(super) struct All {
+pub(in crate::transport) struct All {
     unread: AtomicUsize,
     connections: AtomicUsize,
 }
@@ -78,6 +78,25 @@ pub(super) struct All {
 struct Taken {
     counts: GoAway,
     closed: bool,
+}
+
+/// The routes that a client has announced, by their numbers.
+#[derive(Default)]
+struct Routes(Vec<Option<Box<Known>>>);
+
+impl Routes {
+    fn find(&mut self, number: u32) -> Option<&mut Known> {
+        self.0.get_mut(number as usize)?.as_deref_mut()
+    }
+
+    /// The number is below [`MAX_ROUTES`].
+    fn insert(&mut self, number: u32, route: Result<Route>) {
+        let number = number as usize;
+        if self.0.len() <= number {
+            self.0.resize_with(number + 1, || None);
+        }
+        self.0[number] = Some(Box::new(Known { route, slowness: 0 }));
+    }
 }
 
 struct Known {
@@ -102,9 +121,9 @@ impl Known {
     }
 }
 
-impl Served {
-    pub(super) fn new(
-        quinn: quinn::Connection,
+impl<L: Link> Served<L> {
+    pub(in crate::transport) fn new(
+        link: L,
         peer: Arc<Peer>,
         dispatch: Arc<dyn Dispatch>,
         all: Arc<All>,
@@ -113,7 +132,7 @@ impl Served {
         let outbox = Outbox::default();
         outbox.push(|out| settings().put(out));
         Self {
-            quinn,
+            link,
             peer,
             dispatch,
             outbox,
@@ -127,19 +146,19 @@ impl Served {
     }
 
     /// Serves until the connection ends. Then the calls that still wait are cancelled.
-    pub(super) async fn run(self: Arc<Self>) {
+    pub(in crate::transport) async fn run(self: Arc<Self>) {
         if let Err(error) = self.serve().await {
             tracing::warn!(peer = ?self.peer, %error, "closed a connection whose peer broke the protocol");
-            self.quinn.close(close::PROTOCOL, error.to_string().as_bytes());
+            self.link.close(Close::Protocol, &error.to_string());
         }
         self.outbox.close();
         let waiting = std::mem::take(&mut *lock(&self.waiting));
         waiting.values().flatten().for_each(AbortHandle::abort);
-        self.quinn.closed().await;
+        self.link.closed().await;
     }
 
     /// Takes no more calls and says which was the last.
-    pub(super) fn go_away(&self) {
+    pub(in crate::transport) fn go_away(&self) {
         let mut taken = lock(&self.taken);
         taken.closed = true;
         let counts = taken.counts;
@@ -157,41 +176,37 @@ impl Served {
     }
 
     async fn serve(self: &Arc<Self>) -> Result<(), WireError> {
-        let (send, receive) = match timeout(LANE, self.quinn.accept_bi()).await {
+        let (mut send, receive) = match timeout(LANE, self.link.accept()).await {
             Ok(Ok(lane)) => lane,
             // The connection has ended by itself.
             Ok(Err(_)) => return Ok(()),
             Err(_) => return Err(WireError::Invalid("no lane")),
         };
-        let _ = send.set_priority(1);
+        send.hurry();
         let writer = Arc::clone(self);
         tasks::spawn(async move {
             if let Err(outbox::Unread) = writer.outbox.write(send).await {
-                writer.quinn.close(close::PROTOCOL, b"replies are not read");
+                writer.link.close(Close::Protocol, "replies are not read");
             }
         });
         let streams = tasks::Owned::spawn(Arc::clone(self).accept_streams());
         let outcome = self.read_lane(receive).await;
         if outcome.is_ok() {
             // The lane has ended and so will the connection; streams go on until then.
-            self.quinn.closed().await;
+            self.link.closed().await;
         }
         drop(streams);
         outcome
     }
 
-    async fn read_lane(self: &Arc<Self>, mut receive: RecvStream) -> Result<(), WireError> {
+    async fn read_lane(self: &Arc<Self>, mut receive: L::Receiving) -> Result<(), WireError> {
         let mut splitter = Splitter::new(MAX_LANE_FRAME);
-        let mut chunks = vec![Bytes::new(); 32];
-        let mut routes = HashMap::new();
+        let mut routes = Routes::default();
         let mut replies = BytesMut::new();
         let mut begun = None;
         loop {
-            let Some(count) = read(&mut receive, &mut chunks, begun).await? else {
+            if !read(&mut receive, &mut splitter, begun).await? {
                 return Ok(());
-            };
-            for chunk in &mut chunks[..count] {
-                splitter.push(std::mem::take(chunk));
             }
             let mut whole = false;
             while let Some(frame) = splitter.next()? {
@@ -233,12 +248,12 @@ impl Served {
     fn take(
         self: &Arc<Self>,
         frame: Frame,
-        routes: &mut HashMap<u32, Known>,
+        routes: &mut Routes,
         replies: &mut BytesMut,
     ) -> Result<(), WireError> {
         match frame {
             Frame::Call(call) => {
-                let known = routes.get_mut(&call.route).ok_or(WireError::Invalid("route"))?;
+                let known = routes.find(call.route).ok_or(WireError::Invalid("route"))?;
                 self.call(call, known, replies)?;
             }
             Frame::Cancel { id } => {
@@ -248,11 +263,10 @@ impl Served {
                 }
             }
             Frame::Route { id, service, method } => {
-                if routes.len() >= MAX_ROUTES {
+                if id as usize >= MAX_ROUTES {
                     return Err(WireError::Invalid("too many routes"));
                 }
-                let route = self.dispatch.resolve(&service, &method);
-                routes.insert(id, Known { route, slowness: 0 });
+                routes.insert(id, self.dispatch.resolve(&service, &method));
             }
             Frame::Settings(Settings { version, max_message: _ }) if version != 1 => {
                 return Err(WireError::Invalid("version"));
@@ -283,7 +297,7 @@ impl Served {
         let mut run = match self.begin(known, head, body) {
             Ok(run) => run,
             Err(status) => {
-                put_reply(replies, id, end(correlation, Err(status)));
+                put_reply(replies, id, &end(correlation, Err(status)));
                 return Ok(());
             }
         };
@@ -294,7 +308,7 @@ impl Served {
             if let Poll::Ready(outcome) = polled {
                 let end = end(correlation, outcome);
                 if end.size() < OWN_STREAM {
-                    put_reply(replies, id, end);
+                    put_reply(replies, id, &end);
                     return Ok(());
                 }
                 return self.wait(id, ready(Answer::new(self, end)));
@@ -325,7 +339,7 @@ impl Served {
     fn wait(
         self: &Arc<Self>,
         id: u64,
-        run: impl Future<Output = Answer> + Send + 'static,
+        run: impl Future<Output = Answer<L>> + Send + 'static,
     ) -> Result<(), WireError> {
         // Inserted before the task is there, since it may end at once.
         if lock(&self.waiting).insert(id, None).is_some() {
@@ -341,10 +355,10 @@ impl Served {
     }
 
     /// Answers a call from its own task: small on the lane, large on a stream of its own.
-    async fn send(&self, id: u64, Answer { end, unread: _unread }: Answer) {
+    async fn send(&self, id: u64, Answer { end, unread: _unread }: Answer<L>) {
         if end.size() < OWN_STREAM {
             self.outbox.room().await;
-            self.outbox.push(|out| put_reply(out, id, end));
+            self.outbox.push(|out| put_reply(out, id, &end));
             return;
         }
         // Boxed, so that each small call need not have room for it.
@@ -352,28 +366,36 @@ impl Served {
     }
 
     async fn send_large(&self, id: u64, end: End) {
-        // Fails only when the connection is lost, and nobody waits any more.
-        let Ok(stream) = self.quinn.open_uni().await else { return };
-        let mut stream = Sending::new(stream);
-        if stream.frames([Frame::Reply { id, end }]).await.is_ok() {
-            stream.finish();
+        match self.link.open_reply().await {
+            Ok(Some(stream)) => {
+                let mut stream = Outgoing::new(stream);
+                if stream.frames([Frame::Reply { id, end }]).await.is_ok() {
+                    stream.finish();
+                }
+            }
+            Ok(None) => {
+                self.outbox.room().await;
+                self.outbox.push(|out| put_reply(out, id, &end));
+            }
+            // Nobody waits any more.
+            Err(super::Lost) => {}
         }
     }
 }
 
-impl Drop for Served {
+impl<L: Link> Drop for Served<L> {
     fn drop(&mut self) {
         self.all.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A call that waits in a task of its own.
-struct Waiting {
-    connection: Arc<Served>,
+struct Waiting<L: Link> {
+    connection: Arc<Served<L>>,
     id: u64,
 }
 
-impl Drop for Waiting {
+impl<L: Link> Drop for Waiting<L> {
     fn drop(&mut self) {
         self.connection.tasks.fetch_sub(1, Ordering::Relaxed);
         lock(&self.connection.waiting).remove(&self.id);
@@ -381,13 +403,13 @@ impl Drop for Waiting {
 }
 
 /// The end of a call, counted while it is on its way if it is large.
-struct Answer {
+struct Answer<L: Link> {
     end: End,
-    unread: Option<Unread>,
+    unread: Option<Unread<L>>,
 }
 
-impl Answer {
-    fn new(connection: &Arc<Served>, end: End) -> Self {
+impl<L: Link> Answer<L> {
+    fn new(connection: &Arc<Served<L>>, end: End) -> Self {
         let size = end.size();
         let unread = (size >= OWN_STREAM).then(|| Unread::new(connection, size));
         Self { end, unread }
@@ -395,24 +417,24 @@ impl Answer {
 }
 
 /// Bytes of a large reply, until they are written.
-struct Unread {
-    connection: Arc<Served>,
+struct Unread<L: Link> {
+    connection: Arc<Served<L>>,
     size: usize,
 }
 
-impl Unread {
-    fn new(connection: &Arc<Served>, size: usize) -> Self {
+impl<L: Link> Unread<L> {
+    fn new(connection: &Arc<Served<L>>, size: usize) -> Self {
         let All { unread, connections } = &*connection.all;
         let own = connection.unread.fetch_add(size, Ordering::AcqRel) + size;
         let all = unread.fetch_add(size, Ordering::AcqRel) + size;
         if all > UNREAD_BY_ALL && own >= all / connections.load(Ordering::Relaxed).max(1) {
-            connection.quinn.close(close::PROTOCOL, b"replies are not read");
+            connection.link.close(Close::Protocol, "replies are not read");
         }
         Self { connection: Arc::clone(connection), size }
     }
 }
 
-impl Drop for Unread {
+impl<L: Link> Drop for Unread<L> {
     fn drop(&mut self) {
         self.connection.unread.fetch_sub(self.size, Ordering::AcqRel);
         self.connection.all.unread.fetch_sub(self.size, Ordering::AcqRel);
@@ -420,13 +442,13 @@ impl Drop for Unread {
     }
 }
 
-/// Reads what there is of the lane; a frame that began long ago must end now.
-async fn read(
-    receive: &mut RecvStream,
-    chunks: &mut [Bytes],
+/// Reads what there is of the lane, `false` at its end; a frame that began long ago must end now.
+async fn read<R: Receiving>(
+    receive: &mut R,
+    splitter: &mut Splitter,
     begun: Option<Instant>,
-) -> Result<Option<usize>, WireError> {
-    let read = receive.read_chunks(chunks);
+) -> Result<bool, WireError> {
+    let read = read_more(receive, splitter);
     let outcome = match begun {
         None => read.await,
         Some(begun) => {
@@ -434,7 +456,7 @@ async fn read(
         }
     };
     // An error here is the end of the connection, which has its own reason.
-    Ok(outcome.ok().flatten())
+    Ok(outcome.unwrap_or(false))
 }
 
 fn arrived(peer: &Arc<Peer>, head: Head, body: Bytes) -> Result<Arrived> {
@@ -473,10 +495,6 @@ fn end(correlation: Option<Id>, outcome: Outcome) -> End {
         None => status,
     });
     End { metadata, result }
-}
-
-fn put_reply(out: &mut BytesMut, id: u64, end: End) {
-    Frame::Reply { id, end }.put(out);
 }
 
 /// The status of a route that was not found, for each call of it.

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use quinn::SendStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::Sending;
 use crate::sync::lock;
 
 /// Bytes that may wait; who has more to send waits for room.
@@ -20,6 +20,16 @@ pub(super) const STALL: Duration = Duration::from_secs(30);
 /// The peer reads nothing, or said that it wants no more.
 #[derive(Debug)]
 pub(super) struct Unread;
+
+/// Whether frames were appended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pushed {
+    Yes,
+    /// There is no room now.
+    Full,
+    /// The lane is closed.
+    Closed,
+}
 
 /// Frames on their way. Callers append; [`Outbox::write`] owns the stream, so that a caller that is
 /// dropped never leaves half a frame.
@@ -37,11 +47,23 @@ struct State {
 }
 
 impl Outbox {
-    /// Appends frames; `false` when the lane is closed and nothing was appended.
-    pub(super) fn push(&self, append: impl FnOnce(&mut BytesMut)) -> bool {
+    /// Appends frames, whether there is room or not: for what is bounded otherwise.
+    pub(super) fn push(&self, append: impl FnOnce(&mut BytesMut)) -> Pushed {
+        self.append(usize::MAX, append)
+    }
+
+    /// Appends frames if there is room.
+    pub(super) fn try_push(&self, append: impl FnOnce(&mut BytesMut)) -> Pushed {
+        self.append(LIMIT, append)
+    }
+
+    fn append(&self, limit: usize, append: impl FnOnce(&mut BytesMut)) -> Pushed {
         let mut state = lock(&self.state);
         if state.closed {
-            return false;
+            return Pushed::Closed;
+        }
+        if state.buffer.len() >= limit {
+            return Pushed::Full;
         }
         let was_empty = state.buffer.is_empty();
         append(&mut state.buffer);
@@ -49,7 +71,7 @@ impl Outbox {
         if was_empty {
             self.filled.notify_one();
         }
-        true
+        Pushed::Yes
     }
 
     /// Returns when there is room, or the lane is closed.
@@ -79,20 +101,19 @@ impl Outbox {
     }
 
     /// Writes until the lane is closed.
-    pub(super) async fn write(&self, mut stream: SendStream) -> Result<(), Unread> {
+    pub(super) async fn write(&self, mut stream: impl Sending) -> Result<(), Unread> {
         loop {
             let (batch, closed) = self.take();
             if batch.is_empty() {
                 if closed {
                     // The peer reads to the end of the lane before it reads the end of the stream.
-                    let _ = stream.finish();
+                    stream.finish();
                     return Ok(());
                 }
                 self.filled.notified().await;
                 continue;
             }
-            self.drained.notify_waiters();
-            if !matches!(timeout(STALL, stream.write_chunk(batch)).await, Ok(Ok(()))) {
+            if !matches!(timeout(STALL, stream.write(&mut [batch])).await, Ok(Ok(()))) {
                 self.close();
                 return Err(Unread);
             }
@@ -105,6 +126,11 @@ impl Outbox {
         if batch.len() > KEEP {
             state.buffer = BytesMut::new();
         }
-        (batch, state.closed)
+        let (was_full, closed) = (batch.len() >= LIMIT, state.closed);
+        drop(state);
+        if was_full {
+            self.drained.notify_waiters();
+        }
+        (batch, closed)
     }
 }
