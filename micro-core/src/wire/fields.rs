@@ -36,7 +36,7 @@ pub(super) fn put_status<'a>(out: &mut BytesMut, status: &'a Status) -> Option<&
     Some(bytes)
 }
 
-pub(super) fn status(code: Code, from: &mut Bytes) -> Result<Status, WireError> {
+pub(super) fn status(code: Code, from: &mut &[u8], bytes: &Bytes) -> Result<Status, WireError> {
     let length = usize::from(u16(from)?);
     let message = text(from, length)?;
     let mut status = Status::new(code, message).with_correlation(id(from)?);
@@ -51,7 +51,7 @@ pub(super) fn status(code: Code, from: &mut Bytes) -> Result<Status, WireError> 
     }
     if flags & flag::FAULT != 0 {
         let (name, encoding) = (name(from)?, u8(from)?);
-        status = status.with_fault(FaultBody { name, encoding, bytes: std::mem::take(from) });
+        status = status.with_fault(FaultBody { name, encoding, bytes: bytes.slice_ref(from) });
     }
     Ok(status)
 }
@@ -66,7 +66,7 @@ pub(super) fn put_metadata(out: &mut BytesMut, metadata: &Metadata) {
     }
 }
 
-pub(super) fn metadata(from: &mut Bytes) -> Result<Metadata, WireError> {
+pub(super) fn metadata(from: &mut &[u8]) -> Result<Metadata, WireError> {
     let mut metadata = Metadata::new();
     for _ in 0..u8(from)? {
         let key = name(from)?;
@@ -83,27 +83,25 @@ pub(super) fn put_name(out: &mut BytesMut, name: &str) {
     out.put_slice(name.as_bytes());
 }
 
-pub(super) fn name(from: &mut Bytes) -> Result<String, WireError> {
+pub(super) fn name(from: &mut &[u8]) -> Result<String, WireError> {
     let length = usize::from(u8(from)?);
     text(from, length)
 }
 
-pub(super) fn text(from: &mut Bytes, length: usize) -> Result<String, WireError> {
-    if from.len() < length {
-        return Err(WireError::Truncated);
-    }
-    let bytes = from.split_to(length);
-    let text = std::str::from_utf8(&bytes).map_err(|_| WireError::Invalid("text"))?;
+pub(super) fn text(from: &mut &[u8], length: usize) -> Result<String, WireError> {
+    let (bytes, rest) = from.split_at_checked(length).ok_or(WireError::Truncated)?;
+    *from = rest;
+    let text = std::str::from_utf8(bytes).map_err(|_| WireError::Invalid("text"))?;
     Ok(text.to_owned())
 }
 
-pub(super) fn id(from: &mut Bytes) -> Result<Id, WireError> {
+pub(super) fn id(from: &mut &[u8]) -> Result<Id, WireError> {
     from.try_get_u128_le().map(Id::from_u128).map_err(|_| WireError::Truncated)
 }
 
 macro_rules! numbers {
     ($($name:ident $get:ident;)*) => {
-        $(pub(super) fn $name(from: &mut Bytes) -> Result<$name, WireError> {
+        $(pub(super) fn $name(from: &mut &[u8]) -> Result<$name, WireError> {
             from.$get().map_err(|_| WireError::Truncated)
         })*
     };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::id::Id;
 use crate::metadata::Metadata;
@@ -253,39 +253,54 @@ impl Frame {
         None
     }
 
-    /// Reads what [`Splitter`] cut out: a frame without its length.
-    pub(crate) fn read(mut bytes: Bytes) -> Result<Self, WireError> {
-        let from = &mut bytes;
+    /// Reads what [`Splitter`] cut out: a frame without its length. Bodies are slices of it.
+    pub(crate) fn read(bytes: Bytes) -> Result<Self, WireError> {
+        let mut rest = &bytes[..];
+        let from = &mut rest;
         Ok(match u8(from)? {
             kind::SETTINGS => Self::Settings(Settings::read(from)?),
             kind::ROUTE => {
                 Self::Route { id: u32(from)?, service: name(from)?, method: name(from)? }
             }
-            kind::CALL => Self::Call(Call {
-                id: u64(from)?,
-                route: u32(from)?,
-                head: Head::read(from)?,
-                body: bytes,
-            }),
-            kind::REPLY => Self::Reply { id: u64(from)?, end: End::read(from)? },
+            kind::CALL => {
+                let (id, route, head) = (u64(from)?, u32(from)?, Head::read(from)?);
+                let left = rest.len();
+                Self::Call(Call { id, route, head, body: last(bytes, left) })
+            }
+            kind::REPLY => {
+                let id = u64(from)?;
+                let left = rest.len();
+                Self::Reply { id, end: End::read(last(bytes, left))? }
+            }
             kind::CANCEL => Self::Cancel { id: u64(from)? },
             kind::GOAWAY => Self::GoAway(GoAway { calls: u64(from)?, streams: u64(from)? }),
-            kind::OPEN => Self::Open(Open {
-                kind: u8(from)?,
-                service: name(from)?,
-                method: name(from)?,
-                head: Head::read(from)?,
-                body: bytes,
-            }),
-            kind::ITEM => Self::Item(bytes),
-            kind::END => Self::End(End::read(from)?),
+            kind::OPEN => {
+                let kind = u8(from)?;
+                let (service, method, head) = (name(from)?, name(from)?, Head::read(from)?);
+                let left = rest.len();
+                Self::Open(Open { kind, service, method, head, body: last(bytes, left) })
+            }
+            kind::ITEM => {
+                let left = rest.len();
+                Self::Item(last(bytes, left))
+            }
+            kind::END => {
+                let left = rest.len();
+                Self::End(End::read(last(bytes, left))?)
+            }
             unknown => Self::Unknown(unknown),
         })
     }
 }
 
+/// The last bytes.
+fn last(mut bytes: Bytes, count: usize) -> Bytes {
+    bytes.advance(bytes.len() - count);
+    bytes
+}
+
 impl Settings {
-    fn read(from: &mut Bytes) -> Result<Self, WireError> {
+    fn read(from: &mut &[u8]) -> Result<Self, WireError> {
         let mut settings = Self { version: 0, max_message: u32::MAX };
         while !from.is_empty() {
             let (key, value) = (u16(from)?, u32(from)?);
@@ -327,7 +342,7 @@ impl Head {
         HeadRef { encoding, repeated, time_left, correlation, metadata }.put(out);
     }
 
-    fn read(from: &mut Bytes) -> Result<Self, WireError> {
+    fn read(from: &mut &[u8]) -> Result<Self, WireError> {
         let flags = u8(from)?;
         Ok(Self {
             repeated: flags & flag::REPEATED != 0,
@@ -364,12 +379,17 @@ impl End {
         }
     }
 
-    fn read(from: &mut Bytes) -> Result<Self, WireError> {
+    fn read(bytes: Bytes) -> Result<Self, WireError> {
+        let mut rest = &bytes[..];
+        let from = &mut rest;
         let code = u8(from)?;
         let metadata = metadata(from)?;
         let result = match code {
-            0 => Ok(std::mem::take(from)),
-            code => Err(status(Code::from_number(code), from)?),
+            0 => {
+                let left = rest.len();
+                Ok(last(bytes, left))
+            }
+            code => Err(status(Code::from_number(code), from, &bytes)?),
         };
         Ok(Self { metadata, result })
     }

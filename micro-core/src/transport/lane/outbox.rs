@@ -1,10 +1,14 @@
 //! The sending half of a lane: frames go into one buffer, one task writes what has gathered.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Mutex;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::Sending;
@@ -76,10 +80,10 @@ impl Outbox {
 
     /// Returns when there is room, or the lane is closed.
     pub(super) async fn room(&self) {
-        loop {
+        while !self.has_room() {
             let drained = self.drained.notified();
             tokio::pin!(drained);
-            // Registered before the look, so that no wake-up is missed between the two.
+            // Registered before the second look, so that no wake-up is missed between the two.
             drained.as_mut().enable();
             if self.has_room() {
                 return;
@@ -113,7 +117,7 @@ impl Outbox {
                 self.filled.notified().await;
                 continue;
             }
-            if !matches!(timeout(STALL, stream.write(&mut [batch])).await, Ok(Ok(()))) {
+            if !matches!(within(STALL, stream.write(&mut [batch])).await, Ok(Ok(()))) {
                 self.close();
                 return Err(Unread);
             }
@@ -132,5 +136,15 @@ impl Outbox {
             self.drained.notify_waiters();
         }
         (batch, closed)
+    }
+}
+
+/// As [`timeout`], but without a timer for what is ready at once.
+async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let at_once = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+    match at_once {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => timeout(limit, future).await,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::ready;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
@@ -25,28 +25,25 @@ use crate::metadata::Metadata;
 use crate::status::{Executed, Result, Status};
 use crate::sync::lock;
 use crate::tasks;
-use crate::transport::{Arrived, Dispatch, LONGEST_CALL, MAX_MESSAGE, Route, too_large};
+use crate::transport::{Arrived, Dispatch, LONGEST_CALL, MAX_MESSAGE, too_large};
 use crate::wire::{
     Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Settings, Splitter,
     WireError, put_reply,
 };
 
+mod known;
 mod streams;
+mod unread;
+
+pub(in crate::transport) use unread::All;
+
+use known::{Known, Routes};
+use unread::{Answer, UNREAD};
 
 /// Calls of one client that may wait at the same time; more are refused, and may go elsewhere.
 const WAITING: usize = 1_024;
 /// Bytes of small replies that gather before they are handed to the writer, at the latest.
 const REPLIES: usize = 256 << 10;
-/// A client that leaves more bytes of large replies unread than this is not read from.
-const UNREAD: usize = 16 << 20;
-/// With more than this unread by all clients, who leaves most of it is closed: calls that run already
-/// may still end in large replies.
-const UNREAD_BY_ALL: usize = 256 << 20;
-/// A handler that keeps the reader longer than [`SLOW`] twice within a few calls, or than [`VERY_SLOW`]
-/// once, gets tasks of its own from then on, so that it does not hold up its neighbours. Once is not
-/// enough: the first call is cold, and any call can lose its core for a while. Spawning costs about 1 us.
-const SLOW: Duration = Duration::from_micros(100);
-const VERY_SLOW: Duration = Duration::from_millis(10);
 /// The lane must be opened within this, and a frame on it that has begun must end.
 const LANE: Duration = Duration::from_secs(2);
 
@@ -64,60 +61,27 @@ pub(in crate::transport) struct Served<L: Link> {
     unread: AtomicUsize,
     all: Arc<All>,
     read: Notify,
-    taken: Mutex<Taken>,
+    calls: Taken,
+    streams: Taken,
 }
 
-/// What all connections of a listener share.
+/// How many calls, or streams, were taken of this connection, and whether that is all.
 #[derive(Default)]
-pub(in crate::transport) struct All {
-    unread: AtomicUsize,
-    connections: AtomicUsize,
-}
+struct Taken(AtomicU64);
 
-/// What was taken of this connection, and whether that is all.
-struct Taken {
-    counts: GoAway,
-    closed: bool,
-}
+impl Taken {
+    /// Above any count.
+    const CLOSED: u64 = 1 << 63;
 
-/// The routes that a client has announced, by their numbers.
-#[derive(Default)]
-struct Routes(Vec<Option<Box<Known>>>);
-
-impl Routes {
-    fn find(&mut self, number: u32) -> Option<&mut Known> {
-        self.0.get_mut(number as usize)?.as_deref_mut()
+    /// Counts one more, unless that was all.
+    fn one_more(&self) -> bool {
+        let add = |count| (count & Self::CLOSED == 0).then_some(count + 1);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
     }
 
-    /// The number is below [`MAX_ROUTES`].
-    fn insert(&mut self, number: u32, route: Result<Route>) {
-        let number = number as usize;
-        if self.0.len() <= number {
-            self.0.resize_with(number + 1, || None);
-        }
-        self.0[number] = Some(Box::new(Known { route, slowness: 0 }));
-    }
-}
-
-struct Known {
-    route: Result<Route>,
-    slowness: u32,
-}
-
-impl Known {
-    /// What a slow call adds, where a quick one takes one off.
-    const STEP: u32 = 8;
-
-    fn is_slow(&self) -> bool {
-        self.slowness >= 2 * Self::STEP
-    }
-
-    fn took(&mut self, time: Duration) {
-        self.slowness = match time {
-            time if time > VERY_SLOW => 2 * Self::STEP,
-            time if time > SLOW => self.slowness + Self::STEP,
-            _ => self.slowness.saturating_sub(1),
-        };
+    /// Counts no more: how many there were.
+    fn close(&self) -> u64 {
+        self.0.fetch_or(Self::CLOSED, Ordering::AcqRel) & !Self::CLOSED
     }
 }
 
@@ -141,7 +105,8 @@ impl<L: Link> Served<L> {
             unread: AtomicUsize::new(0),
             all,
             read: Notify::new(),
-            taken: Mutex::new(Taken { counts: GoAway { calls: 0, streams: 0 }, closed: false }),
+            calls: Taken::default(),
+            streams: Taken::default(),
         }
     }
 
@@ -159,20 +124,8 @@ impl<L: Link> Served<L> {
 
     /// Takes no more calls and says which was the last.
     pub(in crate::transport) fn go_away(&self) {
-        let mut taken = lock(&self.taken);
-        taken.closed = true;
-        let counts = taken.counts;
-        drop(taken);
-        self.outbox.push(|out| Frame::GoAway(counts).put(out));
-    }
-
-    /// Counts a call or stream in, unless the GOAWAY was sent.
-    fn count(&self, add: impl FnOnce(&mut GoAway)) -> bool {
-        let mut taken = lock(&self.taken);
-        if !taken.closed {
-            add(&mut taken.counts);
-        }
-        !taken.closed
+        let taken = GoAway { calls: self.calls.close(), streams: self.streams.close() };
+        self.outbox.push(|out| Frame::GoAway(taken).put(out));
     }
 
     async fn serve(self: &Arc<Self>) -> Result<(), WireError> {
@@ -234,15 +187,17 @@ impl<L: Link> Served<L> {
             self.outbox.push(|out| out.unsplit(replies.split()));
         }
         self.outbox.room().await;
-        loop {
+        while self.unread.load(Ordering::Acquire) > UNREAD {
             let read = self.read.notified();
             tokio::pin!(read);
+            // Registered before the second look, so that no wake-up is missed between the two.
             read.as_mut().enable();
             if self.unread.load(Ordering::Acquire) <= UNREAD {
-                return Ok(());
+                break;
             }
             timeout(STALL, read).await.map_err(|_| WireError::Invalid("replies are not read"))?;
         }
+        Ok(())
     }
 
     fn take(
@@ -289,7 +244,7 @@ impl<L: Link> Served<L> {
         replies: &mut BytesMut,
     ) -> Result<(), WireError> {
         let Call { id, route: _, head, body } = call;
-        if !self.count(|taken| taken.calls += 1) {
+        if !self.calls.one_more() {
             // Above the GOAWAY: the client knows that it did not run.
             return Ok(());
         }
@@ -399,46 +354,6 @@ impl<L: Link> Drop for Waiting<L> {
     fn drop(&mut self) {
         self.connection.tasks.fetch_sub(1, Ordering::Relaxed);
         lock(&self.connection.waiting).remove(&self.id);
-    }
-}
-
-/// The end of a call, counted while it is on its way if it is large.
-struct Answer<L: Link> {
-    end: End,
-    unread: Option<Unread<L>>,
-}
-
-impl<L: Link> Answer<L> {
-    fn new(connection: &Arc<Served<L>>, end: End) -> Self {
-        let size = end.size();
-        let unread = (size >= OWN_STREAM).then(|| Unread::new(connection, size));
-        Self { end, unread }
-    }
-}
-
-/// Bytes of a large reply, until they are written.
-struct Unread<L: Link> {
-    connection: Arc<Served<L>>,
-    size: usize,
-}
-
-impl<L: Link> Unread<L> {
-    fn new(connection: &Arc<Served<L>>, size: usize) -> Self {
-        let All { unread, connections } = &*connection.all;
-        let own = connection.unread.fetch_add(size, Ordering::AcqRel) + size;
-        let all = unread.fetch_add(size, Ordering::AcqRel) + size;
-        if all > UNREAD_BY_ALL && own >= all / connections.load(Ordering::Relaxed).max(1) {
-            connection.link.close(Close::Protocol, "replies are not read");
-        }
-        Self { connection: Arc::clone(connection), size }
-    }
-}
-
-impl<L: Link> Drop for Unread<L> {
-    fn drop(&mut self) {
-        self.connection.unread.fetch_sub(self.size, Ordering::AcqRel);
-        self.connection.all.unread.fetch_sub(self.size, Ordering::AcqRel);
-        self.connection.read.notify_waiters();
     }
 }
 

@@ -42,7 +42,7 @@ impl<L: Link> Served<L> {
             };
             let Ok((send, mut receive)) = accepted else { return };
             let mut send = Outgoing::new(send);
-            if !self.count(|taken| taken.streams += 1) {
+            if !self.streams.one_more() {
                 send.reset(Close::Refused);
                 receive.stop(Close::Refused);
                 continue;
