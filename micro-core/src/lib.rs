@@ -12,6 +12,7 @@ pub mod codec;
 pub mod context;
 pub mod event;
 pub mod fault;
+mod hash;
 pub mod id;
 pub mod metadata;
 pub mod schema;

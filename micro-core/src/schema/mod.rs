@@ -4,9 +4,12 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+mod contract;
 mod document;
 mod mismatch;
 
+pub use contract::Contract;
+pub(crate) use contract::ContractDocument;
 pub use document::{Document, Node, NodeField, NodeVariant};
 pub use mismatch::Mismatch;
 

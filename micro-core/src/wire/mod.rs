@@ -48,6 +48,10 @@ pub(crate) enum Frame {
     Cancel {
         id: u64,
     },
+    Contract {
+        route: u32,
+        contract: Bytes,
+    },
     End(End),
     GoAway(GoAway),
     Item(Bytes),
@@ -56,11 +60,7 @@ pub(crate) enum Frame {
         id: u64,
         end: End,
     },
-    Route {
-        id: u32,
-        service: String,
-        method: String,
-    },
+    Route(Route),
     Settings(Settings),
     /// A kind that a newer peer knows: skipped.
     Unknown(u8),
@@ -71,6 +71,16 @@ pub(crate) enum Frame {
 pub(crate) struct Settings {
     pub(crate) version: u32,
     pub(crate) max_message: u32,
+}
+
+/// A handler that a client is going to call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) id: u32,
+    /// Of the contract that the client was built from; 0 when it does not say.
+    pub(crate) fingerprint: u64,
+    pub(crate) service: String,
+    pub(crate) method: String,
 }
 
 /// What every call carries.
@@ -135,6 +145,7 @@ mod kind {
     pub(super) const REPLY: u8 = 3;
     pub(super) const CANCEL: u8 = 4;
     pub(super) const GOAWAY: u8 = 5;
+    pub(super) const CONTRACT: u8 = 6;
     pub(super) const OPEN: u8 = 16;
     pub(super) const ITEM: u8 = 17;
     pub(super) const END: u8 = 18;
@@ -205,9 +216,10 @@ impl Frame {
                 out.put_u16_le(setting::MAX_MESSAGE);
                 out.put_u32_le(*max_message);
             }
-            Self::Route { id, service, method } => {
+            Self::Route(Route { id, fingerprint, service, method }) => {
                 out.put_u8(kind::ROUTE);
                 out.put_u32_le(*id);
+                out.put_u64_le(*fingerprint);
                 put_name(out, service);
                 put_name(out, method);
             }
@@ -231,6 +243,11 @@ impl Frame {
                 out.put_u8(kind::GOAWAY);
                 out.put_u64_le(*calls);
                 out.put_u64_le(*streams);
+            }
+            Self::Contract { route, contract } => {
+                out.put_u8(kind::CONTRACT);
+                out.put_u32_le(*route);
+                return Some(contract);
             }
             Self::Open(Open { kind: shape, service, method, head, body }) => {
                 out.put_u8(kind::OPEN);
@@ -259,9 +276,12 @@ impl Frame {
         let from = &mut rest;
         Ok(match u8(from)? {
             kind::SETTINGS => Self::Settings(Settings::read(from)?),
-            kind::ROUTE => {
-                Self::Route { id: u32(from)?, service: name(from)?, method: name(from)? }
-            }
+            kind::ROUTE => Self::Route(Route {
+                id: u32(from)?,
+                fingerprint: u64(from)?,
+                service: name(from)?,
+                method: name(from)?,
+            }),
             kind::CALL => {
                 let (id, route, head) = (u64(from)?, u32(from)?, Head::read(from)?);
                 let left = rest.len();
@@ -274,6 +294,11 @@ impl Frame {
             }
             kind::CANCEL => Self::Cancel { id: u64(from)? },
             kind::GOAWAY => Self::GoAway(GoAway { calls: u64(from)?, streams: u64(from)? }),
+            kind::CONTRACT => {
+                let route = u32(from)?;
+                let left = rest.len();
+                Self::Contract { route, contract: last(bytes, left) }
+            }
             kind::OPEN => {
                 let kind = u8(from)?;
                 let (service, method, head) = (name(from)?, name(from)?, Head::read(from)?);

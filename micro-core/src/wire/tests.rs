@@ -26,7 +26,13 @@ fn frames() -> Vec<Frame> {
     let body = Bytes::from_static(b"body");
     vec![
         Frame::Settings(Settings { version: 1, max_message: 4 << 20 }),
-        Frame::Route { id: 3, service: "greeter".into(), method: "hello".into() },
+        Frame::Route(Route {
+            id: 3,
+            fingerprint: 7,
+            service: "greeter".into(),
+            method: "hello".into(),
+        }),
+        Frame::Contract { route: 3, contract: Bytes::from_static(b"contract") },
         Frame::Call(Call { id: 1 << 40, route: 3, head: head(), body: body.clone() }),
         Frame::Reply { id: 1 << 40, end: end(Ok(body.clone())) },
         Frame::Reply { id: 9, end: end(Err(status)) },
@@ -159,7 +165,15 @@ fn specified() -> Vec<(&'static str, Frame)> {
     let ticks = "ticks".to_owned();
     vec![
         ("settings", Frame::Settings(Settings { version: 1, max_message: 4 << 20 })),
-        ("route", Frame::Route { id: 3, service: service.clone(), method }),
+        (
+            "route",
+            Frame::Route(Route {
+                id: 3,
+                fingerprint: 0x0011_2233_4455_6677,
+                service: service.clone(),
+                method,
+            }),
+        ),
         ("call", Frame::Call(Call { id, route: 3, head: plain(), body: body() })),
         (
             "call-with-everything",
@@ -184,6 +198,7 @@ fn specified() -> Vec<(&'static str, Frame)> {
         ("reply-with-fault", Frame::Reply { id, end: end(Err(fault)) }),
         ("reply-with-retry", Frame::Reply { id, end: end(Err(busy)) }),
         ("cancel", Frame::Cancel { id }),
+        ("contract", Frame::Contract { route: 3, contract: nothing_to_nothing() }),
         ("goaway", Frame::GoAway(GoAway { calls: 5, streams: 6 })),
         (
             "open",
@@ -198,6 +213,14 @@ fn specified() -> Vec<(&'static str, Frame)> {
         ("item", Frame::Item(Bytes::from_static(b"\x02"))),
         ("end", Frame::End(end(Ok(Bytes::new())))),
     ]
+}
+
+/// The contract of a handler that takes and gives nothing.
+fn nothing_to_nothing() -> Bytes {
+    let unit = <() as crate::schema::Schema>::TYPE;
+    let contract = crate::schema::Contract { request: unit, reply: unit };
+    let document = crate::schema::ContractDocument::from(contract);
+    crate::codec::encode(crate::codec::Encoding::MessagePack, &document).expect("encodes")
 }
 
 /// The `hex` blocks of the specification: the bytes of a line stand before two spaces and its comment.

@@ -166,7 +166,7 @@ fn name(text: &str) -> Vec<u8> {
 }
 
 fn route(id: u32, service: &str, method: &str) -> Vec<u8> {
-    frame(1, &[&id.to_le_bytes(), &name(service), &name(method)])
+    frame(1, &[&id.to_le_bytes(), &[0; 8], &name(service), &name(method)])
 }
 
 /// No flags, MessagePack, the time left, and the metadata.

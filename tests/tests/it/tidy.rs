@@ -8,8 +8,8 @@ const LAYERS: [(&str, &[&str]); 4] = [
     (
         "words",
         &[
-            "call", "codec", "context", "event", "fault", "id", "metadata", "schema", "status",
-            "stream", "sync", "tasks", "text", "topic", "wire",
+            "call", "codec", "context", "event", "fault", "hash", "id", "metadata", "schema",
+            "status", "stream", "sync", "tasks", "text", "topic", "wire",
         ],
     ),
     (

@@ -22,7 +22,7 @@ use crate::sync::lock;
 use crate::tasks;
 use crate::transport::{Calling, Connection, MAX_MESSAGE, Request, Slots};
 use crate::wire::{
-    End, Frame, GoAway, HeadRef, OWN_STREAM, Settings, Splitter, WireError, put_call,
+    End, Frame, GoAway, HeadRef, OWN_STREAM, Route, Settings, Splitter, WireError, put_call,
 };
 
 /// Calls that are late end within this; many deadlines close to each other are one sweep.
@@ -154,7 +154,7 @@ impl<L: Link> Shared<L> {
         let pushed = self.outbox.try_push(|out| {
             if is_new {
                 let (service, method) = (target.service.to_string(), target.method.to_string());
-                Frame::Route { id: route, service, method }.put(out);
+                Frame::Route(Route { id: route, fingerprint: 0, service, method }).put(out);
             }
             put_call(out, id, route, head(request, time_left), &request.body);
         });
@@ -236,13 +236,13 @@ impl<L: Link> Shared<L> {
             Frame::Settings(Settings { version, max_message: _ }) if version != 1 => {
                 return Err(WireError::Invalid("version"));
             }
-            Frame::Settings(_) | Frame::Unknown(_) => {}
+            Frame::Contract { .. } | Frame::Settings(_) | Frame::Unknown(_) => {}
             Frame::Call(_)
             | Frame::Cancel { .. }
             | Frame::End(_)
             | Frame::Item(_)
             | Frame::Open(_)
-            | Frame::Route { .. } => return Err(WireError::Invalid("kind")),
+            | Frame::Route(_) => return Err(WireError::Invalid("kind")),
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::call::Target;
+use crate::hash::Fnv;
 use crate::wire::MAX_ROUTES;
 
 type Name = Cow<'static, str>;
@@ -13,7 +14,7 @@ type Name = Cow<'static, str>;
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     /// By a hash of the names: an index into `names`. Of two names with one hash the first has it.
-    numbers: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    numbers: HashMap<u64, u32, BuildHasherDefault<Fnv>>,
     names: Vec<(Name, Name)>,
     /// The one that was found last: calls of one handler mostly come together.
     last: u32,
@@ -64,32 +65,13 @@ impl Routes {
     }
 }
 
-/// FNV-1a. The names are this process's own, so nobody can choose them to collide.
+/// The names are this process's own, so nobody can choose them to collide.
 fn hash(target: &Target) -> u64 {
-    let names = target.service.bytes().chain([0]).chain(target.method.bytes());
-    names.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-/// What is hashed already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0 << 8 | u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+    let mut hash = Fnv::default();
+    hash.write(target.service.as_bytes());
+    hash.write_u8(0);
+    hash.write(target.method.as_bytes());
+    hash.finish()
 }
 
 #[cfg(test)]

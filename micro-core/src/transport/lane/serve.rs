@@ -27,8 +27,8 @@ use crate::sync::lock;
 use crate::tasks;
 use crate::transport::{Arrived, Dispatch, LONGEST_CALL, MAX_MESSAGE, too_large};
 use crate::wire::{
-    Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Settings, Splitter,
-    WireError, put_reply,
+    Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Route, Settings,
+    Splitter, WireError, put_reply,
 };
 
 mod known;
@@ -217,7 +217,7 @@ impl<L: Link> Served<L> {
                     call.abort();
                 }
             }
-            Frame::Route { id, service, method } => {
+            Frame::Route(Route { id, fingerprint: _, service, method }) => {
                 if id as usize >= MAX_ROUTES {
                     return Err(WireError::Invalid("too many routes"));
                 }
@@ -228,6 +228,7 @@ impl<L: Link> Served<L> {
             }
             Frame::Settings(_) | Frame::Unknown(_) => {}
             Frame::End(_)
+            | Frame::Contract { .. }
             | Frame::GoAway(_)
             | Frame::Item(_)
             | Frame::Open(_)
