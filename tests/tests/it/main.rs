@@ -4,5 +4,6 @@ mod conformance;
 mod e2e;
 mod engine;
 mod hostile;
+mod leaks;
 mod measure;
 mod tidy;

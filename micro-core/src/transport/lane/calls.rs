@@ -99,6 +99,11 @@ impl Calls {
         }
     }
 
+    /// How many calls have a slot.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether all calls have ended.
     pub(super) fn is_idle(&self) -> bool {
         self.streams == 0 && self.waiting.iter().all(|(_, waiting)| waiting.end.is_some())

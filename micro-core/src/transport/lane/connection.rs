@@ -372,6 +372,15 @@ pub(super) fn head(request: &Request, time_left: Duration) -> HeadRef<'_> {
 
 impl<L: Link> fmt::Debug for LaneConnection<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LaneConnection").field("peer", &self.0.peer).finish_non_exhaustive()
+        let (waiting, streams) = {
+            let calls = lock(&self.0.calls);
+            (calls.waiting(), calls.streams)
+        };
+        f.debug_struct("LaneConnection")
+            .field("peer", &self.0.peer)
+            .field("waiting", &waiting)
+            .field("streams", &streams)
+            .field("queued", &self.0.outbox.queued())
+            .finish_non_exhaustive()
     }
 }

@@ -92,6 +92,11 @@ impl Outbox {
         }
     }
 
+    /// Bytes that wait.
+    pub(super) fn queued(&self) -> usize {
+        lock(&self.state).buffer.len()
+    }
+
     fn has_room(&self) -> bool {
         let state = lock(&self.state);
         state.closed || state.buffer.len() < LIMIT
