@@ -1,5 +1,6 @@
-//! Ids that are unique across processes, made without a system call each.
+//! Ids that are unique across processes, made without a system call and without a shared counter each.
 
+use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
@@ -18,8 +19,8 @@ impl Id {
 
     /// A new id.
     pub fn random() -> Self {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self(u128::from(process()) << 64 | u128::from(mix(count ^ process().rotate_left(32))))
+        let process = process();
+        Self(u128::from(process) << 64 | u128::from(mix(count() ^ process.rotate_left(32))))
     }
 
     /// The id with these bits.
@@ -55,10 +56,33 @@ impl FromStr for Id {
 
 /// A pseudo-random number for jitter and for choosing among equals; not for secrets.
 pub(crate) fn noise() -> u64 {
-    mix(COUNT.fetch_add(1, Ordering::Relaxed) ^ process())
+    thread_local! {
+        static STATE: Cell<u64> = const { Cell::new(0) };
+    }
+    // The state of each thread begins at an id of its own; zero is no state.
+    let state = match STATE.get() {
+        0 => Id::random().0 as u64 | 1,
+        state => state.wrapping_add(0x9E37_79B9_7F4A_7C15),
+    };
+    STATE.set(state);
+    mix(state)
 }
 
-static COUNT: AtomicU64 = AtomicU64::new(0);
+/// A number that no other call of this gets. Threads take them in blocks, so that they share nothing.
+pub(crate) fn count() -> u64 {
+    const BLOCK: u64 = 1 << 16;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        // The next one, which at a multiple of the block is not this thread's any more.
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+    let count = match COUNT.get() {
+        count if count.is_multiple_of(BLOCK) => NEXT.fetch_add(BLOCK, Ordering::Relaxed),
+        count => count,
+    };
+    COUNT.set(count + 1);
+    count
+}
 
 /// 64 random bits of this process, from the seed that std keeps for its hash maps.
 fn process() -> u64 {
@@ -84,5 +108,14 @@ mod tests {
         assert_eq!(ids.len(), 10_000);
         let id = Id::random();
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn ids_differ_between_threads_and_beyond_a_block() {
+        let ids = || (0..70_000).map(|_| Id::random()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(ids)).collect();
+        let all: std::collections::HashSet<_> =
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
+        assert_eq!(all.len(), 210_000);
     }
 }

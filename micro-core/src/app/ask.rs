@@ -51,10 +51,12 @@ pub(super) async fn ask(
     body: Bytes,
     wait: Duration,
 ) -> Result<Bytes> {
-    let deadline = Instant::now() + wait;
+    let now = Instant::now();
+    let deadline = now + wait;
     let request = Request {
         target: Target::new(builtin::NAME, method),
         encoding: Encoding::MessagePack,
+        now,
         deadline,
         correlation: Id::random(),
         repeated: false,

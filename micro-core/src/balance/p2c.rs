@@ -1,31 +1,50 @@
 //! The better of two random instances, by latency x calls in flight (Mitzenmacher 2001; the measure is
 //! Finagle's). Two suffice: the load of the fullest instance falls from log n to log log n.
 
-use super::{Balancer, Candidate};
+use super::{Balancer, Candidate, Candidates};
 
 /// Power of two choices.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PowerOfTwo;
 
 impl Balancer for PowerOfTwo {
-    fn pick(&self, candidates: &[Candidate], random: u64) -> Option<usize> {
-        // A resting instance is chosen only when all rest: calling one that may fail beats not calling.
-        let healthy = candidates.iter().filter(|c| !c.resting).count();
-        let all = healthy == 0;
-        let count = if all { candidates.len() } else { healthy };
-        let nth = |n: usize| {
-            let eligible = |(_, c): &(usize, &Candidate)| all || !c.resting;
-            candidates.iter().enumerate().filter(eligible).nth(n).map(|(i, _)| i)
-        };
-        match count {
-            0 => None,
-            1 => nth(0),
-            count => {
-                let first = (random as u32 as usize) % count;
-                let step = 1 + ((random >> 32) as usize) % (count - 1);
-                let (a, b) = (nth(first)?, nth((first + step) % count)?);
-                Some(if cost(candidates[a]) <= cost(candidates[b]) { a } else { b })
-            }
+    fn pick(&self, candidates: &dyn Candidates, random: u64) -> Option<usize> {
+        let (a, b) = two(candidates.count(), random)?;
+        let (first, second) = (candidates.candidate(a), candidates.candidate(b));
+        if first.resting || second.resting {
+            return among_healthy(candidates, random);
+        }
+        Some(if cost(first) <= cost(second) { a } else { b })
+    }
+}
+
+/// A resting instance is chosen only when all rest: calling one that may fail beats not calling.
+#[cold]
+fn among_healthy(candidates: &dyn Candidates, random: u64) -> Option<usize> {
+    let all = 0..candidates.count();
+    let healthy = all.clone().filter(|i| !candidates.candidate(*i).resting);
+    let eligible = |n: usize| healthy.clone().nth(n);
+    // Other bits: those given are not random any more, as they have met an instance that rests.
+    let random = random.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    let (a, b) = match two(healthy.clone().count(), random) {
+        Some((a, b)) => (eligible(a)?, eligible(b)?),
+        None => two(all.len(), random)?,
+    };
+    let cheaper = cost(candidates.candidate(a)) <= cost(candidates.candidate(b));
+    Some(if cheaper { a } else { b })
+}
+
+/// Two numbers below `count`, which differ unless it is one.
+fn two(count: usize, random: u64) -> Option<(usize, usize)> {
+    // Multiplying the halves spreads them over the range without a division.
+    let below = |random: u32, count: usize| ((u64::from(random) * count as u64) >> 32) as usize;
+    match count {
+        0 => None,
+        1 => Some((0, 0)),
+        count => {
+            let first = below(random as u32, count);
+            let second = first + 1 + below((random >> 32) as u32, count - 1);
+            Some((first, if second < count { second } else { second - count }))
         }
     }
 }
@@ -45,8 +64,8 @@ fn cost(candidate: Candidate) -> u128 {
 mod tests {
     use super::*;
 
-    fn share(candidates: &[Candidate], index: usize) -> usize {
-        let picks = (0..1_000).map(|_| PowerOfTwo.pick(candidates, crate::id::noise()));
+    fn share<const N: usize>(candidates: [Candidate; N], index: usize) -> usize {
+        let picks = (0..1_000).map(|_| PowerOfTwo.pick(&candidates, crate::id::noise()));
         picks.filter(|pick| *pick == Some(index)).count()
     }
 
@@ -60,7 +79,7 @@ mod tests {
     #[test]
     fn equal_instances_share_equally() {
         for i in 0..4 {
-            assert!((150..350).contains(&share(&[FAST; 4], i)), "{i}");
+            assert!((150..350).contains(&share([FAST; 4], i)), "{i}");
         }
     }
 
@@ -68,15 +87,15 @@ mod tests {
     fn the_slower_and_the_busier_get_less() {
         let slow = Candidate { latency: 100_000, ..FAST };
         let busy = Candidate { in_flight: 9, ..FAST };
-        assert_eq!(share(&[FAST, slow], 1), 0);
-        assert_eq!(share(&[busy, FAST], 0), 0);
-        assert!(share(&[slow, FAST, FAST], 0) < 50);
+        assert_eq!(share([FAST, slow], 1), 0);
+        assert_eq!(share([busy, FAST], 0), 0);
+        assert!(share([slow, FAST, FAST], 0) < 50);
     }
 
     #[test]
     fn a_resting_instance_is_left_alone_unless_all_rest() {
         let resting = Candidate { resting: true, ..FAST };
-        assert_eq!(share(&[resting, FAST], 0), 0);
-        assert!(share(&[resting, resting], 0) > 300);
+        assert_eq!(share([resting, FAST], 0), 0);
+        assert!(share([resting, resting], 0) > 300);
     }
 }

@@ -3,18 +3,21 @@
 //! A call is sent again when it provably did not run, or when it is idempotent and the instance failed;
 //! never more than the budget allows, and never when a tier above is repeating it already.
 
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Inner;
-use super::endpoint::Endpoint;
-use crate::call::{Incoming, Outcome};
+use super::endpoint::{Endpoint, InFlight};
+use super::service::Service;
+use crate::call::{BoxFuture, Incoming, Outcome};
 use crate::status::{Code, Executed, Result, Status};
 use crate::stream::{Items, Outbound};
-use crate::transport::{Connection, Request};
+use crate::transport::{Calling, Connection, Request};
 
 /// How often a call may be sent unless it says.
 const ATTEMPTS: u32 = 3;
@@ -33,34 +36,195 @@ pub struct Repeat {
     pub hedge: Option<Duration>,
 }
 
+/// A unary call on its way. What most calls need is here: they are sent to a connection that there is, and
+/// answered. What must wait before it can be sent, or is sent again, goes on in a future of its own, so
+/// that no call pays for it otherwise.
+#[must_use = "a call does nothing until it is awaited"]
+pub(super) struct Unary<'a> {
+    inner: &'a Inner,
+    service: Option<&'a Service>,
+    request: Option<Request>,
+    repeat: Repeat,
+    in_flight: Option<InFlight>,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    Begin,
+    Sent(Calling),
+    Long(BoxFuture<'a, Outcome>),
+    Ended(Option<Status>),
+}
+
+impl<'a> Unary<'a> {
+    /// A call that is sent when it is polled first.
+    #[inline]
+    pub(super) fn new(
+        inner: &'a Inner,
+        service: &'a Service,
+        request: Request,
+        repeat: Repeat,
+    ) -> Self {
+        let (service, request) = (Some(service), Some(request));
+        Self { inner, service, request, repeat, in_flight: None, step: Step::Begin }
+    }
+
+    /// A call that goes another way first.
+    pub(super) fn long(inner: &'a Inner, call: BoxFuture<'a, Outcome>) -> Self {
+        let step = Step::Long(call);
+        Self {
+            inner,
+            service: None,
+            request: None,
+            repeat: Repeat::default(),
+            in_flight: None,
+            step,
+        }
+    }
+
+    /// A call that cannot be made.
+    pub(super) fn failed(inner: &'a Inner, status: Status) -> Self {
+        let step = Step::Ended(Some(status));
+        Self {
+            inner,
+            service: None,
+            request: None,
+            repeat: Repeat::default(),
+            in_flight: None,
+            step,
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self) {
+        let (Some(service), Some(request)) = (self.service, &self.request) else { return };
+        self.inner.budget.deposit();
+        let is_hedged = self.repeat.hedge.is_some() && request.target.idempotent;
+        if !is_hedged && let Some((calling, load)) = self.inner.resolver.send(service, request) {
+            self.in_flight = Some(load);
+            self.step = Step::Sent(calling);
+            return;
+        }
+        self.go_on(None);
+    }
+
+    /// Goes on in a future of its own, after the first attempt if there was one.
+    #[cold]
+    fn go_on(&mut self, first: Option<First>) {
+        let (Some(service), Some(request)) = (self.service, self.request.take()) else { return };
+        let (inner, repeat) = (self.inner, self.repeat);
+        self.step = Step::Long(Box::pin(async move {
+            let (deadline, late) = (request.deadline, request.late());
+            let call = repeated(To { inner, service }, request, repeat, first);
+            timeout_at(deadline, call).await.unwrap_or(Err(late))
+        }));
+    }
+
+    /// The first attempt has failed: nothing when the call goes on.
+    #[cold]
+    fn refused(&mut self, status: Status) -> Option<Status> {
+        let (Some(request), Some(in_flight)) = (&self.request, self.in_flight.take()) else {
+            return Some(status);
+        };
+        let mut failed = Vec::new();
+        settle(in_flight, Some(&status), &mut failed);
+        if !may_repeat(&status, request.target.idempotent) {
+            return Some(status.with_correlation(request.correlation));
+        }
+        self.go_on(Some(First { status, failed }));
+        None
+    }
+}
+
+impl Future for Unary<'_> {
+    type Output = Outcome;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.get_mut();
+        if matches!(this.step, Step::Begin) {
+            this.begin();
+        }
+        if let Step::Sent(calling) = &mut this.step {
+            match ready!(Pin::new(calling).poll(cx)) {
+                Ok(reply) => {
+                    this.step = Step::Ended(None);
+                    if let Some(in_flight) = this.in_flight.take() {
+                        in_flight.answered();
+                    }
+                    return Poll::Ready(Ok(reply));
+                }
+                Err(status) => {
+                    this.step = Step::Ended(None);
+                    if let Some(status) = this.refused(status) {
+                        return Poll::Ready(Err(status));
+                    }
+                }
+            }
+        }
+        match &mut this.step {
+            Step::Long(call) => {
+                let outcome = ready!(call.as_mut().poll(cx));
+                this.step = Step::Ended(None);
+                Poll::Ready(outcome)
+            }
+            Step::Ended(status) => {
+                let ended = || Status::internal("a call was polled after its end");
+                Poll::Ready(Err(status.take().unwrap_or_else(ended)))
+            }
+            // Left by `begin` above.
+            Step::Begin | Step::Sent(_) => Poll::Pending,
+        }
+    }
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    inner: &'a Inner,
+    service: &'a Service,
+}
+
+/// How the first attempt ended, and the instances that failed in it.
+struct First {
+    status: Status,
+    failed: Vec<u64>,
+}
+
 /// Sends a unary call until it has an answer or may not be sent again.
-pub(super) async fn unary(inner: &Inner, call: Incoming, repeat: Repeat) -> Outcome {
-    inner.budget.deposit();
-    let idempotent = call.target.idempotent;
-    let scope = call.context.scope_of_call();
-    let attempts = match scope.repeated {
+async fn repeated(
+    to: To<'_>,
+    mut request: Request,
+    repeat: Repeat,
+    first: Option<First>,
+) -> Outcome {
+    let idempotent = request.target.idempotent;
+    let attempts = match request.repeated {
         // A tier above repeats: two tiers of three attempts would be nine.
         true => 1,
         false => repeat.attempts.unwrap_or(ATTEMPTS),
     };
-    let mut request = request(call);
     let mut failed = Vec::new();
+    let mut first = first.map(|First { status, failed: others }| {
+        failed = others;
+        status
+    });
+    let mut tried = 0;
     let mut attempt = 1;
     loop {
-        let tried = failed.len();
         let outcome = match repeat.hedge.filter(|_| idempotent) {
             // Boxed, so that each call need not have room for it.
-            Some(delay) => Box::pin(hedged(inner, &request, &mut failed, delay)).await,
-            None => once(inner, &request, &mut failed).await,
+            Some(delay) => Box::pin(hedged(to, &mut request, &mut failed, delay)).await,
+            None => once(to, &mut request, &mut failed, first.take()).await,
         };
         let status = match outcome {
             Ok(reply) => return Ok(reply),
-            Err(status) => status,
+            Err(status) => status.with_correlation(request.correlation),
         };
-        let allowed = status.is_retryable() || (idempotent && status.is_transient());
         // Nobody was there to be asked, after a wait for somebody: another wait would be in vain too.
-        let nobody = failed.len() == tried && inner.resolver.is_empty(&request.target.service);
-        if !allowed || nobody || attempt >= attempts || !inner.budget.withdraw() {
+        let nobody = failed.len() == tried && to.service.is_empty();
+        let allowed = may_repeat(&status, idempotent) && !nobody;
+        if !allowed || attempt >= attempts || !to.inner.budget.withdraw() {
             return Err(status);
         }
         let resume = Instant::now() + pause(attempt, status.retry_after());
@@ -70,62 +234,78 @@ pub(super) async fn unary(inner: &Inner, call: Incoming, repeat: Repeat) -> Outc
         sleep_until(resume).await;
         attempt += 1;
         request.repeated = true;
+        tried = failed.len();
     }
 }
 
 /// Sends a unary call to one instance that takes it: one that refuses it as it drains costs no attempt.
-async fn once(inner: &Inner, request: &Request, failed: &mut Vec<Arc<Endpoint>>) -> Outcome {
-    for _ in 1..INSTANCES {
-        let (endpoint, connection) = connect(inner, request, failed).await?;
-        let is_new = !contains(failed, &endpoint);
-        match on(&endpoint, &*connection, request, failed).await {
-            Err(status) if is_new && is_moved(&status) => {}
+/// `first` is what the first instance has answered already.
+async fn once(
+    to: To<'_>,
+    request: &mut Request,
+    failed: &mut Vec<u64>,
+    mut first: Option<Status>,
+) -> Outcome {
+    let mut left = INSTANCES;
+    loop {
+        left -= 1;
+        let (is_new, outcome) = match first.take() {
+            Some(status) => (true, Err(status)),
+            None => {
+                let (endpoint, connection) = connect(to, request.deadline, failed).await?;
+                let is_new = !failed.contains(&endpoint.serial());
+                (is_new, on(&endpoint, &*connection, request, failed).await)
+            }
+        };
+        match outcome {
+            Err(status) if is_new && left > 0 && is_moved(&status) => {}
             outcome => return outcome,
         }
     }
-    let (endpoint, connection) = connect(inner, request, failed).await?;
-    on(&endpoint, &*connection, request, failed).await
 }
 
 /// Sends a unary call to this instance.
 async fn on(
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Endpoint,
     connection: &dyn Connection,
-    request: &Request,
-    failed: &mut Vec<Arc<Endpoint>>,
+    request: &mut Request,
+    failed: &mut Vec<u64>,
 ) -> Outcome {
-    let in_flight = endpoint.begin();
+    request.now = Instant::now();
+    let in_flight = endpoint.begin(request.now, false);
     let outcome = connection.call(request).await;
-    match &outcome {
-        Err(status) if unreachable(status) => {
-            endpoint.failed();
-            failed.push(Arc::clone(endpoint));
-        }
-        Ok(_) | Err(_) => in_flight.answered(),
-    }
+    settle(in_flight, outcome.as_ref().err(), failed);
     outcome
+}
+
+/// Notes what an outcome says about the instance.
+fn settle(in_flight: InFlight, status: Option<&Status>, failed: &mut Vec<u64>) {
+    match status {
+        Some(status) if unreachable(status) => failed.push(in_flight.failed()),
+        Some(_) | None => in_flight.answered(),
+    }
 }
 
 /// Asks a second instance when the first has not answered after `delay`; the first answer counts, and
 /// the other call is cancelled.
 async fn hedged(
-    inner: &Inner,
-    request: &Request,
-    failed: &mut Vec<Arc<Endpoint>>,
+    to: To<'_>,
+    request: &mut Request,
+    failed: &mut Vec<u64>,
     delay: Duration,
 ) -> Outcome {
-    let (endpoint, connection) = connect(inner, request, failed).await?;
+    let (endpoint, connection) = connect(to, request.deadline, failed).await?;
     let mut others = failed.clone();
-    others.push(Arc::clone(&endpoint));
+    others.push(endpoint.serial());
+    let mut repeated = Request { repeated: true, ..request.clone() };
     let mut first = pin!(on(&endpoint, &*connection, request, failed));
     if let Ok(outcome) = tokio::time::timeout(delay, &mut first).await {
         return outcome;
     }
-    if !inner.budget.withdraw() {
+    if !to.inner.budget.withdraw() {
         return first.await;
     }
-    let repeated = Request { repeated: true, ..request.clone() };
-    let mut second = pin!(once(inner, &repeated, &mut others));
+    let mut second = pin!(once(to, &mut repeated, &mut others, None));
     tokio::select! {
         outcome = &mut first => match outcome {
             Ok(reply) => Ok(reply),
@@ -145,9 +325,12 @@ pub(super) async fn stream(
     outbound: Option<Outbound>,
 ) -> Result<Items> {
     inner.budget.deposit();
-    let request = request(call);
-    let (endpoint, connection) = connect(inner, &request, &mut Vec::new()).await?;
-    let _in_flight = endpoint.begin();
+    let service = inner.resolver.service(&call.target.service);
+    let to = To { inner, service: &service };
+    let mut request = request(call);
+    let (endpoint, connection) = connect(to, request.deadline, &mut Vec::new()).await?;
+    request.now = Instant::now();
+    let _in_flight = endpoint.begin(request.now, false);
     let opened = connection.open(request, outbound).await;
     if opened.as_ref().is_err_and(unreachable) {
         endpoint.failed();
@@ -157,22 +340,21 @@ pub(super) async fn stream(
 
 /// An instance that can be reached; those that cannot rest and are avoided from then on.
 async fn connect(
-    inner: &Inner,
-    request: &Request,
-    failed: &mut Vec<Arc<Endpoint>>,
+    to: To<'_>,
+    deadline: Instant,
+    failed: &mut Vec<u64>,
 ) -> Result<(Arc<Endpoint>, Arc<dyn Connection>)> {
-    let service = &request.target.service;
     let mut last = None;
     for _ in 0..INSTANCES {
-        let endpoint = inner.resolver.pick(service, failed, request.deadline).await?;
-        if last.is_some() && contains(failed, &endpoint) {
+        let endpoint = to.inner.resolver.pick(to.service, failed, deadline).await?;
+        if last.is_some() && failed.contains(&endpoint.serial()) {
             break;
         }
         match endpoint.connection().await {
             Ok(connection) => return Ok((endpoint, connection)),
             Err(status) => {
                 endpoint.failed();
-                failed.push(endpoint);
+                failed.push(endpoint.serial());
                 last = Some(status);
             }
         }
@@ -182,22 +364,25 @@ async fn connect(
         .with_executed(Executed::No))
 }
 
-fn request(call: Incoming) -> Request {
-    let Incoming { target, side: _, context, encoding, body, inbound: _, outbound: _ } = call;
+/// A call as it leaves its interceptors.
+pub(super) fn request(call: Incoming) -> Request {
+    let Incoming { target, side: _, mut context, encoding, body, inbound: _, outbound: _ } = call;
     let scope = context.scope_of_call();
     Request {
         target,
         encoding,
+        now: Instant::now(),
         deadline: scope.deadline,
         correlation: scope.correlation,
         repeated: scope.repeated,
-        metadata: context.metadata().clone(),
+        metadata: std::mem::take(context.metadata_mut()),
         body,
     }
 }
 
-fn contains(failed: &[Arc<Endpoint>], endpoint: &Arc<Endpoint>) -> bool {
-    failed.iter().any(|other| Arc::ptr_eq(other, endpoint))
+/// Whether a call that got this may be sent again at all.
+fn may_repeat(status: &Status, idempotent: bool) -> bool {
+    status.is_retryable() || (idempotent && status.is_transient())
 }
 
 /// Whether the instance did not take the call, and another may at once: it drains, or was lost before.

@@ -4,22 +4,27 @@
 //! transport.
 
 use std::fmt;
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Channel;
-use super::attempt::Repeat;
+use super::attempt::{Repeat, Unary};
 use super::route::{RepeatSafe, Route};
-use crate::call::{BoxFuture, Incoming, Target};
+use crate::call::{BoxFuture, Incoming, Kind, Target};
 use crate::codec::{Decode, Encode, Encoding};
 use crate::context::{Context, Scope};
 use crate::fault::HandlerError;
+use crate::id::Id;
 use crate::metadata::{Metadata, MetadataError};
 use crate::status::{Executed, Result, Status};
 use crate::stream::{self, Items, Sink, Streaming};
+use crate::transport::Request;
 
 /// A unary call. Nothing happens until it is awaited; dropping what it awaits cancels it on the server.
 ///
@@ -49,9 +54,10 @@ type Finish<Open> = Box<dyn FnOnce(Items, Option<stream::ItemSink>) -> Open + Se
 pub(super) struct Options {
     timeout: Option<Duration>,
     metadata: Metadata,
-    invalid: Option<MetadataError>,
+    // Boxed where they are rare, since every call is moved with room for them.
+    invalid: Option<Box<MetadataError>>,
     encoding: Encoding,
-    scope: Option<Scope>,
+    scope: Option<Box<Scope>>,
     pub(super) repeat: Repeat,
 }
 
@@ -67,14 +73,14 @@ macro_rules! options {
         /// Sends a value beside the request. A key or value that is not allowed fails the call.
         pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
             if let Err(error) = self.options.metadata.insert(key, value) {
-                self.options.invalid.get_or_insert(error);
+                self.options.invalid.get_or_insert_with(|| Box::new(error));
             }
             self
         }
 
         /// Makes the call part of `context`'s: needed only in tasks that a handler started.
         pub fn within(mut self, context: &Context) -> Self {
-            self.options.scope = Some(context.scope_of_call());
+            self.options.scope = Some(Box::new(context.scope_of_call()));
             self
         }
     };
@@ -121,16 +127,36 @@ where
     E: HandlerError,
 {
     type Output = Result<Rep, E::Remote>;
-    type IntoFuture = BoxFuture<'a, Self::Output>;
+    type IntoFuture = Awaited<'a, Rep, E>;
 
+    #[inline]
     fn into_future(self) -> Self::IntoFuture {
         let Self { channel, route, request, options } = self;
-        let body = route.encode(options.encoding, &request);
-        let (decode, encoding, repeat) = (route.decoder(), options.encoding, options.repeat);
-        let call = body.and_then(|body| options.outgoing(channel, route.target(), body));
-        Box::pin(async move {
-            let reply = channel.client.call(call?, repeat).await.map_err(E::from_status)?;
-            Ok(decode(encoding, &reply.body).map_err(unreadable)?)
+        let (encoding, decode) = (options.encoding, route.decoder());
+        let body = route.encode(encoding, &request);
+        let unary = options.unary(channel, route.target(), body);
+        Awaited { unary, encoding, decode, error: PhantomData }
+    }
+}
+
+/// A unary [`Call`] that is being made. Dropping it cancels it on the server.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Awaited<'a, Rep, E> {
+    unary: Unary<'a>,
+    encoding: Encoding,
+    decode: Decode<Rep>,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<Rep, E: HandlerError> Future for Awaited<'_, Rep, E> {
+    type Output = Result<Rep, E::Remote>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let (encoding, decode) = (self.encoding, self.decode);
+        Poll::Ready(match ready!(Pin::new(&mut self.unary).poll(cx)) {
+            Ok(reply) => decode(encoding, &reply.body).map_err(|status| unreadable(status).into()),
+            Err(status) => Err(E::from_status(status)),
         })
     }
 }
@@ -181,7 +207,7 @@ impl<'a, I: 'static, Rep: Send + 'static, E: HandlerError>
     ) -> Self {
         let decode = route.decoder();
         let finish = move |items, sink: Option<_>| {
-            (sender(sink, encode), Pending { items, decode, error: std::marker::PhantomData })
+            (sender(sink, encode), Pending { items, decode, error: PhantomData })
         };
         Self::new(channel, route, request, Box::new(finish))
     }
@@ -224,7 +250,7 @@ impl<'a, Open: Send + 'a> IntoFuture for StreamCall<'a, Open> {
 pub struct Pending<Rep, E> {
     items: Items,
     decode: Decode<Rep>,
-    error: std::marker::PhantomData<fn() -> E>,
+    error: PhantomData<fn() -> E>,
 }
 
 impl<Rep: Send + 'static, E: HandlerError> IntoFuture for Pending<Rep, E> {
@@ -252,22 +278,54 @@ fn unreadable(status: Status) -> Status {
 }
 
 impl Options {
-    /// Puts the call together: its deadline, and what it inherits from the call that it is made for.
+    /// A unary call, ready to be sent.
+    fn unary<'a>(self, channel: &'a Channel, target: Target, body: Result<Bytes>) -> Unary<'a> {
+        let (inner, repeat) = (&*channel.client.0, self.repeat);
+        if !inner.chain.is_empty() {
+            return Unary::long(
+                inner,
+                Box::pin(async move {
+                    channel.client.call(self.outgoing(channel, target, body?)?, repeat).await
+                }),
+            );
+        }
+        if let Some(error) = self.invalid {
+            return Unary::failed(inner, Status::invalid_argument(error.to_string()));
+        }
+        let body = match body {
+            Ok(body) => body,
+            Err(status) => return Unary::failed(inner, status),
+        };
+        let now = Instant::now();
+        let Scope { deadline, correlation, repeated } = self.scope_of(channel, target.kind, now);
+        let Self { metadata, encoding, .. } = self;
+        let target = Target { service: channel.service.clone(), ..target };
+        let request =
+            Request { target, encoding, now, deadline, correlation, repeated, metadata, body };
+        Unary::new(inner, channel.found(), request, repeat)
+    }
+
+    /// Puts the call together for what runs around it.
     fn outgoing(self, channel: &Channel, mut target: Target, body: Bytes) -> Result<Incoming> {
-        let Self { timeout, metadata, invalid, encoding, scope, repeat: _ } = self;
-        if let Some(error) = invalid {
+        if let Some(error) = self.invalid {
             return Err(Status::invalid_argument(error.to_string()));
         }
         target.service = channel.service.clone();
+        let scope = self.scope_of(channel, target.kind, Instant::now());
+        let mut context = Context::with_scope(scope);
+        context.set_metadata(self.metadata);
+        Ok(Incoming::outgoing(target, context, self.encoding, body))
+    }
+
+    /// The deadline, and what the call inherits from the one that it is made for.
+    #[inline]
+    fn scope_of(&self, channel: &Channel, kind: Kind, now: Instant) -> Scope {
         let limits = channel.client.timeouts();
-        let timeout = timeout.unwrap_or(limits.of(target.kind)).min(limits.longest);
-        let mut context = match scope.or_else(Context::inherited) {
-            Some(scope) => Context::with_scope(scope),
-            None => Context::new(limits.longest),
-        };
-        context.shorten_deadline(Instant::now() + timeout);
-        context.set_metadata(metadata);
-        Ok(Incoming::outgoing(target, context, encoding, body))
+        let deadline = now + self.timeout.unwrap_or(limits.of(kind)).min(limits.longest);
+        match self.scope.as_deref().copied().or_else(Context::inherited) {
+            Some(scope) => Scope { deadline: deadline.min(scope.deadline), ..scope },
+            None => Scope { deadline, correlation: Id::random(), repeated: false },
+        }
     }
 }
 
@@ -283,5 +341,6 @@ macro_rules! debug {
 debug! {
     Call<'a, Req, Rep, E, R>;
     StreamCall<'a, Open>;
+    Awaited<'a, Rep, E>;
     Pending<Rep, E>;
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::call::Kind;
@@ -20,9 +20,10 @@ mod call;
 mod endpoint;
 mod resolver;
 mod route;
+mod service;
 
 pub use attempt::Repeat;
-pub use call::{Call, Pending, StreamCall};
+pub use call::{Awaited, Call, Pending, StreamCall};
 pub use resolver::Resolver;
 pub use route::{Encoder, Idempotent, Once, RepeatSafe, Repeatability, Route};
 
@@ -53,6 +54,8 @@ pub struct Timeouts {
 pub struct Channel {
     pub(crate) client: Client,
     pub(crate) service: Cow<'static, str>,
+    /// What is known of the service, from the first call on.
+    found: OnceLock<Arc<service::Service>>,
 }
 
 /// A generated client.
@@ -70,7 +73,7 @@ impl Client {
 
     /// The way to a service; it need not be there yet.
     pub fn channel(&self, service: impl Into<Cow<'static, str>>) -> Channel {
-        Channel { client: self.clone(), service: service.into() }
+        Channel { client: self.clone(), service: service.into(), found: OnceLock::new() }
     }
 
     /// A typed client.
@@ -88,6 +91,9 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future cancels the call on the other side.
     pub async fn call(&self, call: Incoming, repeat: Repeat) -> Outcome {
+        if self.0.chain.is_empty() {
+            return self.0.send(call, repeat).await;
+        }
         let deadline = call.context.deadline();
         let target = call.target.clone();
         let correlation = call.context.correlation();
@@ -127,6 +133,19 @@ impl Client {
     }
 }
 
+impl Inner {
+    async fn send(&self, call: Incoming, repeat: Repeat) -> Outcome {
+        let service = self.resolver.service(&call.target.service);
+        attempt::Unary::new(self, &service, attempt::request(call), repeat).await
+    }
+}
+
+impl Channel {
+    fn found(&self) -> &service::Service {
+        self.found.get_or_init(|| self.client.0.resolver.service(&self.service))
+    }
+}
+
 impl Timeouts {
     /// The default of this kind of call.
     pub fn of(&self, kind: Kind) -> Duration {
@@ -152,7 +171,7 @@ struct Unary<'a> {
 
 impl Terminal for Unary<'_> {
     fn run(&self, call: Incoming) -> BoxFuture<'_, Outcome> {
-        Box::pin(attempt::unary(self.inner, call, self.repeat))
+        Box::pin(self.inner.send(call, self.repeat))
     }
 }
 

@@ -2,25 +2,24 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 
-use super::endpoint::Endpoint;
-use crate::balance::Balancer;
-use crate::registry::{Instance, Registry, Update};
+use super::endpoint::{Endpoint, InFlight};
+use super::service::{Service, Watch};
+use crate::balance::{Balancer, Candidate, Candidates};
+use crate::registry::{Instance, Registry};
 use crate::status::{Executed, Result, Status};
-use crate::sync::{lock, read, write};
-use crate::tasks;
+use crate::sync::lock;
 use crate::text;
-use crate::transport::Transport;
+use crate::transport::{Calling, Request, Transport};
 
 /// A call to a service without instances waits this long for one to come, then fails fast.
 const NOBODY: Duration = Duration::from_secs(1);
-/// Before the registry is asked again after a watch has failed.
-const AGAIN: Duration = Duration::from_millis(500);
+/// Services that are known though no channel holds them, for callers that know names only at run time.
+/// At more, those without instances are forgotten, and then all.
+const KNOWN: usize = 256;
 
 /// Finds instances and chooses among them.
 pub struct Resolver {
@@ -28,14 +27,6 @@ pub struct Resolver {
     transports: Arc<[Arc<dyn Transport>]>,
     balancer: Box<dyn Balancer>,
     services: Mutex<HashMap<String, Arc<Service>>>,
-}
-
-/// One service that somebody calls.
-struct Service {
-    endpoints: RwLock<Arc<[Arc<Endpoint>]>>,
-    /// Counts changes, for those that wait for an instance.
-    changes: watch::Sender<u64>,
-    watching: OnceLock<tasks::Owned>,
 }
 
 impl Resolver {
@@ -54,43 +45,70 @@ impl Resolver {
         &self.registry
     }
 
+    /// What is known of a service; it is watched from then on.
+    pub(super) fn service(&self, name: &str) -> Arc<Service> {
+        let mut services = lock(&self.services);
+        if let Some(service) = services.get(name) {
+            return Arc::clone(service);
+        }
+        if services.len() >= KNOWN {
+            forget(&mut services);
+        }
+        let watch = Watch::new(&self.registry, &self.transports);
+        let service = Service::watched(name, watch);
+        services.insert(name.to_owned(), Arc::clone(&service));
+        service
+    }
+
+    /// Sends a call to an instance that has a connection, if one can be chosen without waiting. Allocates
+    /// nothing and takes no lock.
+    #[inline]
+    pub(super) fn send(&self, service: &Service, request: &Request) -> Option<(Calling, InFlight)> {
+        service.endpoints(|endpoints| {
+            let (endpoint, is_alone) = match endpoints {
+                [only] => (only, true),
+                _ => (self.choose(endpoints, request.now)?, false),
+            };
+            let connection = endpoint.open()?;
+            let in_flight = endpoint.begin(request.now, is_alone);
+            Some((connection.call(request), in_flight))
+        })
+    }
+
     /// Chooses an instance, none of `avoid` if there is another. Waits up to 1 s for the first to come.
     pub(super) async fn pick(
         &self,
-        service: &str,
-        avoid: &[Arc<Endpoint>],
+        service: &Service,
+        avoid: &[u64],
         deadline: Instant,
     ) -> Result<Arc<Endpoint>> {
-        let found = self.service(service);
-        let mut changes = found.changes.subscribe();
+        let mut changes = service.changes();
         let until = deadline.min(Instant::now() + NOBODY);
         loop {
             changes.mark_unchanged();
-            let endpoints = Arc::clone(&read(&found.endpoints));
-            if let Some(endpoint) = self.choose(&endpoints, avoid) {
-                return Ok(endpoint);
+            let now = Instant::now();
+            let chosen = service.endpoints(|endpoints| self.choose_but(endpoints, avoid, now));
+            if let Some(endpoint) = chosen {
+                return Ok(service.unspent(endpoint));
             }
             if !matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
-                return Err(self.nobody(service).await);
+                return Err(self.nobody(service.name()).await);
             }
         }
     }
 
-    /// Whether a service has no instance, so that the next attempt would wait in vain too.
-    pub(super) fn is_empty(&self, service: &str) -> bool {
-        read(&self.service(service).endpoints).is_empty()
-    }
-
     /// The endpoint of one instance. Waits up to 1 s for the registry to know it.
     pub(crate) async fn instance(&self, wanted: &Instance) -> Result<Arc<Endpoint>> {
-        let found = self.service(&wanted.service);
-        let mut changes = found.changes.subscribe();
+        let service = self.service(&wanted.service);
+        let mut changes = service.changes();
         let until = Instant::now() + NOBODY;
         loop {
             changes.mark_unchanged();
-            let endpoints = Arc::clone(&read(&found.endpoints));
-            if let Some(endpoint) = endpoints.iter().find(|e| e.instance.id == wanted.id) {
-                return Ok(Arc::clone(endpoint));
+            let found = service.endpoints(|endpoints| {
+                endpoints.iter().find(|e| e.instance.id == wanted.id).cloned()
+            });
+            if let Some(endpoint) = found {
+                return Ok(service.unspent(endpoint));
             }
             if !matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
                 let text = format!("instance {} of `{}` is gone", wanted.id, wanted.service);
@@ -99,41 +117,27 @@ impl Resolver {
         }
     }
 
-    fn choose(
+    fn choose<'a>(
         &self,
-        endpoints: &[Arc<Endpoint>],
-        avoid: &[Arc<Endpoint>],
-    ) -> Option<Arc<Endpoint>> {
-        let now = Instant::now();
-        let is_avoided = |e: &&Arc<Endpoint>| avoid.iter().any(|other| Arc::ptr_eq(e, other));
-        let fresh: Vec<_> = endpoints.iter().filter(|e| !is_avoided(e)).collect();
-        let eligible = if fresh.is_empty() { endpoints.iter().collect() } else { fresh };
-        let candidates: Vec<_> = eligible.iter().map(|e| e.candidate(now)).collect();
-        let index = self.balancer.pick(&candidates, crate::id::noise())?;
-        eligible.get(index).map(|endpoint| Arc::clone(endpoint))
+        endpoints: &'a [Arc<Endpoint>],
+        now: Instant,
+    ) -> Option<&'a Arc<Endpoint>> {
+        let index = self.balancer.pick(&Seen { endpoints, now }, crate::id::noise())?;
+        endpoints.get(index)
     }
 
-    fn service(&self, name: &str) -> Arc<Service> {
-        let mut services = lock(&self.services);
-        if let Some(service) = services.get(name) {
-            return Arc::clone(service);
+    fn choose_but(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        avoid: &[u64],
+        now: Instant,
+    ) -> Option<Arc<Endpoint>> {
+        let is_fresh = |e: &&Arc<Endpoint>| !avoid.contains(&e.serial());
+        let fresh: Vec<_> = endpoints.iter().filter(is_fresh).cloned().collect();
+        match &fresh[..] {
+            [] => self.choose(endpoints, now).cloned(),
+            fresh => self.choose(fresh, now).cloned(),
         }
-        let service = Arc::new(Service {
-            endpoints: RwLock::new(Arc::from([])),
-            changes: watch::Sender::new(0),
-            watching: OnceLock::new(),
-        });
-        let watch = Watch {
-            registry: Arc::clone(&self.registry),
-            transports: Arc::clone(&self.transports),
-            name: name.to_owned(),
-            service: Arc::downgrade(&service),
-        };
-        // Set once, here. Spawned while the service was being made, the watch could find it not there yet
-        // on another thread, and end.
-        let _ = service.watching.set(tasks::Owned::spawn(watch.run()));
-        services.insert(name.to_owned(), Arc::clone(&service));
-        service
     }
 
     /// The error of a service without instances, with the nearest name that has some.
@@ -147,66 +151,29 @@ impl Resolver {
     }
 }
 
-/// Follows the registry's idea of one service.
-struct Watch {
-    registry: Arc<dyn Registry>,
-    transports: Arc<[Arc<dyn Transport>]>,
-    name: String,
-    service: std::sync::Weak<Service>,
+/// Drops the services that nobody holds: first those without instances, so that names that somebody makes
+/// up do not cost others their connections.
+fn forget(services: &mut HashMap<String, Arc<Service>>) {
+    let is_held = |service: &Arc<Service>| Arc::strong_count(service) > 1;
+    services.retain(|_, service| is_held(service) || !service.is_empty());
+    if services.len() >= KNOWN {
+        services.retain(|_, service| is_held(service));
+    }
 }
 
-impl Watch {
-    async fn run(self) {
-        loop {
-            match self.registry.watch(Some(&self.name)).await {
-                Ok(mut updates) => {
-                    while let Some(update) = updates.next().await {
-                        let Some(service) = self.service.upgrade() else { return };
-                        self.apply(&service, update);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(service = %self.name, %error, "cannot watch the registry")
-                }
-            }
-            // What was found last stays in use meanwhile.
-            tokio::time::sleep(AGAIN).await;
-        }
+/// Instances as the balancer sees them.
+struct Seen<'a> {
+    endpoints: &'a [Arc<Endpoint>],
+    now: Instant,
+}
+
+impl Candidates for Seen<'_> {
+    fn count(&self) -> usize {
+        self.endpoints.len()
     }
 
-    fn apply(&self, service: &Service, update: Update) {
-        let old = Arc::clone(&read(&service.endpoints));
-        let new: Vec<Arc<Endpoint>> = match update {
-            Update::Reset(instances) => {
-                instances.into_iter().filter_map(|instance| self.endpoint(&old, instance)).collect()
-            }
-            Update::Add(instance) => {
-                let others = old.iter().filter(|e| e.instance.id != instance.id).cloned();
-                others.chain(self.endpoint(&old, instance.clone())).collect()
-            }
-            Update::Remove(id) => old.iter().filter(|e| e.instance.id != id).cloned().collect(),
-        };
-        for endpoint in old.iter().filter(|e| !new.iter().any(|n| Arc::ptr_eq(e, n))) {
-            endpoint.retire();
-        }
-        *write(&service.endpoints) = new.into();
-        service.changes.send_modify(|count| *count += 1);
-    }
-
-    /// The endpoint of an instance: the one that there was if nothing about it has changed.
-    fn endpoint(&self, old: &[Arc<Endpoint>], instance: Instance) -> Option<Arc<Endpoint>> {
-        if let Some(same) = old.iter().find(|e| e.instance == instance) {
-            return Some(Arc::clone(same));
-        }
-        let found = instance.addresses.iter().find_map(|address| {
-            let transport = self.transports.iter().find(|t| t.scheme() == address.scheme())?;
-            Some((Arc::clone(transport), address.clone()))
-        });
-        let Some((transport, address)) = found else {
-            tracing::warn!(service = %self.name, id = %instance.id, "an instance has no address that we can reach");
-            return None;
-        };
-        Some(Arc::new(Endpoint::new(instance, self.name.clone(), transport, address)))
+    fn candidate(&self, index: usize) -> Candidate {
+        self.endpoints[index].candidate(self.now)
     }
 }
 
@@ -224,24 +191,48 @@ mod tests {
     use crate::transport::Address;
     use crate::transport::memory::Memory;
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn what_is_registered_is_found_at_the_first_call() {
-        let registry = Arc::new(MemoryRegistry::new());
-        let instance = Instance {
+    fn greeter() -> Instance {
+        Instance {
             id: InstanceId::random(),
             service: "greeter".into(),
             version: 1,
             addresses: vec![Address::new("memory", 0)],
             metadata: Default::default(),
             subscriptions: Vec::new(),
-        };
-        let _lease = registry.register(instance).await.expect("registers");
+        }
+    }
+
+    fn resolver(registry: &Arc<MemoryRegistry>) -> Resolver {
+        let transport: Arc<dyn Transport> = Arc::new(Memory::default());
+        Resolver::new(Arc::clone(registry) as Arc<dyn Registry>, [transport], PowerOfTwo)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_is_registered_is_found_at_the_first_call() {
+        let registry = Arc::new(MemoryRegistry::new());
+        let _lease = registry.register(greeter()).await.expect("registers");
         for round in 0..500 {
-            let transport: Arc<dyn Transport> = Arc::new(Memory::default());
-            let resolver = Resolver::new(registry.clone(), [transport], PowerOfTwo);
+            let resolver = resolver(&registry);
             let deadline = Instant::now() + Duration::from_secs(5);
-            let found = resolver.pick("greeter", &[], deadline).await;
+            let found = resolver.pick(&resolver.service("greeter"), &[], deadline).await;
             assert!(found.is_ok(), "round {round}: {:?}", found.err());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_nobody_holds_are_forgotten_and_others_stay() {
+        let registry = Arc::new(MemoryRegistry::new());
+        let _lease = registry.register(greeter()).await.expect("registers");
+        let resolver = resolver(&registry);
+        let known = Arc::downgrade(&resolver.service("greeter"));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        resolver.pick(&resolver.service("greeter"), &[], deadline).await.expect("found");
+        let held = resolver.service("held");
+        for n in 0..10 * KNOWN {
+            resolver.service(&format!("made-up-{n}"));
+            assert!(lock(&resolver.services).len() <= KNOWN);
+        }
+        assert!(known.upgrade().is_some(), "it has an instance");
+        assert!(Arc::ptr_eq(&held, &resolver.service("held")));
     }
 }

@@ -222,8 +222,7 @@ impl MemoryConnection {
     }
 
     fn arrived(&self, request: Request) -> Arrived {
-        let Request { target: _, encoding, deadline, correlation, repeated, metadata, body } =
-            request;
+        let Request { encoding, deadline, correlation, repeated, metadata, body, .. } = request;
         Arrived {
             peer: Arc::clone(&self.caller),
             encoding,

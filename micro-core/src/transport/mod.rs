@@ -89,6 +89,8 @@ pub struct Request {
     pub target: Target,
     /// How bodies are encoded.
     pub encoding: Encoding,
+    /// The time at which it is handed to the transport: read once, for all that need it.
+    pub now: Instant,
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// The id of the whole chain of calls.
@@ -105,6 +107,12 @@ impl Request {
     /// How long the caller still waits.
     pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// How long the caller waits from when the transport was handed the call. Asks no clock: right for a
+    /// transport that sends it at once.
+    pub fn time_left_at_first(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.now)
     }
 
     /// The status of a call whose deadline has passed before there was an outcome.

@@ -131,6 +131,7 @@ pub fn request(method: &'static str, body: impl Into<Bytes>) -> Request {
     Request {
         target,
         encoding: Encoding::MessagePack,
+        now: Instant::now(),
         deadline: Instant::now() + LONG,
         correlation: Id::random(),
         repeated: false,

@@ -52,6 +52,7 @@ impl Victim {
         let request = Request {
             target: Target::new("lab", "echo"),
             encoding: Encoding::MessagePack,
+            now: Instant::now(),
             deadline: Instant::now() + LONG,
             correlation: Id::random(),
             repeated: false,
