@@ -197,18 +197,24 @@ impl<T: Schema> Probe<T> {
 
 // ---- glue: what one call does around the user's function ----
 
-/// Decodes the only argument.
-pub fn request<T>(decode: Decode<T>, call: &Incoming) -> Result<T> {
-    decode(call.encoding, &call.body)
+/// One call of a handler as the future that runs it.
+pub fn run(run: impl Future<Output = Outcome> + Send + 'static) -> BoxFuture<'static, Outcome> {
+    Box::pin(run)
+}
+
+/// Decodes the only argument, and drops the bytes: they would keep a buffer of the transport.
+pub fn request<T>(decode: Decode<T>, encoding: Encoding, body: Bytes) -> Result<T> {
+    decode(encoding, &body)
 }
 
 /// Decodes several arguments. Without a bound, which [`args`] has.
 pub fn arguments<T>(
     decode: fn(crate::codec::args::Names, Encoding, &[u8]) -> Result<T>,
     names: crate::codec::args::Names,
-    call: &Incoming,
+    encoding: Encoding,
+    body: Bytes,
 ) -> Result<T> {
-    decode(names, call.encoding, &call.body)
+    decode(names, encoding, &body)
 }
 
 /// The stream that the caller sends.

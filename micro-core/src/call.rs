@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::codec::Encoding;
 use crate::context::Context;
 use crate::metadata::Metadata;
+use crate::schema::Contract;
 use crate::status::{Result, Status};
 use crate::stream::{ItemSink, Items};
 
@@ -38,7 +39,7 @@ pub struct Incoming {
 }
 
 /// What a call goes to.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// The service, or the group of a subscription.
     pub service: Cow<'static, str>,
@@ -48,6 +49,8 @@ pub struct Target {
     pub kind: Kind,
     /// Whether it may run twice.
     pub idempotent: bool,
+    /// The types, where they are known, to compare with those of the other side.
+    pub(crate) contract: Option<Contract>,
 }
 
 /// Where an interceptor sees a call.
@@ -109,9 +112,19 @@ impl Target {
         method: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (service, method) = (service.into(), method.into());
-        Self { service, method, kind: Kind::Unary, idempotent: false }
+        Self { service, method, kind: Kind::Unary, idempotent: false, contract: None }
     }
 }
+
+/// By its names and how it is called; types are not told apart here.
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |target: &Self| (target.kind, target.idempotent);
+        self.service == other.service && self.method == other.method && key(self) == key(other)
+    }
+}
+
+impl Eq for Target {}
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

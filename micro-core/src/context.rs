@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::id::Id;
 use crate::metadata::Metadata;
@@ -20,12 +20,16 @@ use crate::status::{Result, Status};
 #[derive(Clone, Debug)]
 pub struct Context {
     scope: Scope,
-    peer: Arc<Peer>,
+    // What few calls have is behind a pointer: a context is made and moved for each call.
+    peer: Option<Arc<Peer>>,
     metadata: Metadata,
-    principal: Option<Principal>,
+    principal: Option<Box<Principal>>,
     values: TypeMap,
-    shared: Arc<TypeMap>,
+    shared: Option<Arc<TypeMap>>,
 }
+
+/// The peer of a call that never left the process.
+static NOBODY: Peer = Peer { service: None, domain: None, address: None };
 
 /// Who is on the other end of a connection, as its certificate proved.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -76,6 +80,20 @@ impl Scope {
     pub(crate) fn run<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
         SCOPE.scope(self, future)
     }
+
+    /// Runs `future` to the deadline of this, if that is nearer than the one around it; what it calls then
+    /// inherits it. `None` when the time was up.
+    pub(crate) async fn narrow<F: Future + Unpin>(self, future: F) -> Option<F::Output> {
+        match Context::inherited() {
+            Some(around) if around.deadline <= self.deadline => Some(future.await),
+            _ => timeout_at(self.deadline, self.run(future)).await.ok(),
+        }
+    }
+
+    /// Runs `poll` as a part of the call.
+    pub(crate) fn enter<T>(self, poll: impl FnOnce() -> T) -> T {
+        SCOPE.sync_scope(self, poll)
+    }
 }
 
 impl Context {
@@ -91,11 +109,11 @@ impl Context {
     pub(crate) fn with_scope(scope: Scope) -> Self {
         Self {
             scope,
-            peer: Arc::default(),
+            peer: None,
             metadata: Metadata::new(),
             principal: None,
             values: TypeMap::default(),
-            shared: Arc::default(),
+            shared: None,
         }
     }
 
@@ -121,7 +139,7 @@ impl Context {
 
     /// Who is on the other end of the connection.
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        self.peer.as_deref().unwrap_or(&NOBODY)
     }
 
     /// What came beside the request.
@@ -136,12 +154,12 @@ impl Context {
 
     /// Who the call is made for.
     pub fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+        self.principal.as_deref()
     }
 
     /// Says who the call is made for: what an `authenticate` interceptor does.
     pub fn set_principal(&mut self, principal: Principal) {
-        self.principal = Some(principal);
+        self.principal = Some(Box::new(principal));
     }
 
     /// Keeps a value for whoever comes later in this call.
@@ -151,7 +169,7 @@ impl Context {
 
     /// A value that an interceptor kept for this call.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.values.get().or_else(|| self.shared.get())
+        self.values.get().or_else(|| self.shared.as_ref()?.get())
     }
 
     /// Runs `future` as part of this call: calls that it makes inherit the deadline and correlation id.
@@ -170,7 +188,7 @@ impl Context {
     }
 
     pub(crate) fn set_peer(&mut self, peer: Arc<Peer>) {
-        self.peer = peer;
+        self.peer = Some(peer);
     }
 
     pub(crate) fn set_metadata(&mut self, metadata: Metadata) {
@@ -178,7 +196,7 @@ impl Context {
     }
 
     pub(crate) fn set_shared(&mut self, shared: Arc<TypeMap>) {
-        self.shared = shared;
+        self.shared = Some(shared);
     }
 }
 
@@ -212,7 +230,9 @@ impl FromContext for Principal {
 
 /// One value for each type.
 #[derive(Clone, Default)]
-pub(crate) struct TypeMap(Option<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+pub(crate) struct TypeMap(Option<Box<Values>>);
+
+type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 impl TypeMap {
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {

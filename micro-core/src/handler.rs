@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use crate::call::{BoxFuture, Incoming, Outcome, Reply, Side, Target};
 use crate::inject::Injector;
 use crate::service::ServiceDescriptor;
-use crate::status::{Executed, Result};
+use crate::status::Result;
 
 /// What `#[service]` implements: static dispatch from a method's index to the user's function.
 ///
@@ -24,19 +24,11 @@ pub trait Serve<C>: Shared + Sized {
     /// Makes the service from what the app provides.
     fn build(from: &Injector) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Runs a handler.
-    fn dispatch(
-        self: Arc<Self>,
-        method: u16,
-        call: Incoming,
-    ) -> impl Future<Output = Outcome> + Send;
+    /// Runs a handler: one future for each, so that a call takes no more memory than its own handler needs.
+    fn dispatch(self: Arc<Self>, method: u16, call: Incoming) -> BoxFuture<'static, Outcome>;
 
     /// Runs a subscriber.
-    fn deliver(
-        self: Arc<Self>,
-        subscription: u16,
-        call: Incoming,
-    ) -> impl Future<Output = Outcome> + Send;
+    fn deliver(self: Arc<Self>, subscription: u16, call: Incoming) -> BoxFuture<'static, Outcome>;
 }
 
 /// A type that many calls can use at the same time.
@@ -54,6 +46,11 @@ impl<T: Send + Sync + 'static> Shared for T {}
 pub trait Service: Send + Sync + 'static {
     /// What the service is.
     fn descriptor(&self) -> &'static ServiceDescriptor;
+    /// Whether an error is the handler's own answer, whatever a service that the handler called said of
+    /// itself: a refusal there must not let this call be repeated. Else it is passed on as it is.
+    fn answers_for_itself(&self) -> bool {
+        true
+    }
     /// Runs the handler with this index.
     fn call(&self, method: u16, call: Incoming) -> BoxFuture<'static, Outcome>;
     /// Runs the subscriber with this index.
@@ -73,14 +70,11 @@ impl<T: Serve<C>, C: 'static> Service for Hosted<T, C> {
     }
 
     fn call(&self, method: u16, call: Incoming) -> BoxFuture<'static, Outcome> {
-        let run = Arc::clone(&self.0).dispatch(method, call);
-        // The handler has run, whatever a service that it called said of itself: a refusal there must
-        // not let this call be repeated.
-        Box::pin(async move { run.await.map_err(|status| status.with_executed(Executed::Yes)) })
+        Arc::clone(&self.0).dispatch(method, call)
     }
 
     fn deliver(&self, subscription: u16, call: Incoming) -> BoxFuture<'static, Outcome> {
-        Box::pin(Arc::clone(&self.0).deliver(subscription, call))
+        Arc::clone(&self.0).deliver(subscription, call)
     }
 }
 

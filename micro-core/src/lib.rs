@@ -16,6 +16,7 @@ mod hash;
 pub mod id;
 pub mod metadata;
 pub mod schema;
+pub mod stats;
 pub mod status;
 pub mod stream;
 mod sync;

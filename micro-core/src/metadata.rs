@@ -15,8 +15,14 @@ use std::fmt;
 /// ```
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Metadata {
+    // `None` when there are no entries: most sets are empty, and are moved with every call and reply.
+    entries: Option<Box<Entries>>,
+}
+
+#[derive(Clone, Default, Eq, PartialEq)]
+struct Entries {
     // A vector: sets are small, and the order of insertion is kept.
-    entries: Vec<(String, String)>,
+    list: Vec<(String, String)>,
     bytes: usize,
 }
 
@@ -47,12 +53,12 @@ impl Metadata {
 
     /// An empty set; allocates nothing.
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), bytes: 0 }
+        Self { entries: None }
     }
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+        self.list().iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 
     /// Sets `key`, replacing what it held.
@@ -71,48 +77,58 @@ impl Metadata {
         if value.len() > Self::MAX_VALUE {
             return Err(MetadataError::Value(key));
         }
-        let old = self.entries.iter().position(|(k, _)| *k == key);
-        let freed = old.map_or(0, |i| key.len() + self.entries[i].1.len());
-        let bytes = self.bytes - freed + key.len() + value.len();
-        if bytes > Self::MAX_BYTES || (old.is_none() && self.entries.len() == Self::MAX_ENTRIES) {
+        let old = self.list().iter().position(|(k, _)| *k == key);
+        let freed = old.map_or(0, |i| key.len() + self.list()[i].1.len());
+        let held = self.entries.as_ref().map_or(0, |entries| entries.bytes);
+        let bytes = held - freed + key.len() + value.len();
+        if bytes > Self::MAX_BYTES || (old.is_none() && self.len() == Self::MAX_ENTRIES) {
             return Err(MetadataError::Full);
         }
-        self.bytes = bytes;
+        let entries = self.entries.get_or_insert_default();
+        entries.bytes = bytes;
         match old {
-            Some(i) => self.entries[i].1 = value,
-            None => self.entries.push((key, value)),
+            Some(i) => entries.list[i].1 = value,
+            None => entries.list.push((key, value)),
         }
         Ok(())
     }
 
     /// Takes `key` out.
     pub fn remove(&mut self, key: &str) -> Option<String> {
-        let i = self.entries.iter().position(|(k, _)| k == key)?;
-        let (key, value) = self.entries.remove(i);
-        self.bytes -= key.len() + value.len();
+        let entries = self.entries.as_mut()?;
+        let i = entries.list.iter().position(|(k, _)| k == key)?;
+        let (key, value) = entries.list.remove(i);
+        entries.bytes -= key.len() + value.len();
+        if entries.list.is_empty() {
+            self.entries = None;
+        }
         Some(value)
     }
 
     /// All entries, oldest first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+        self.list().iter().map(|(k, v)| (k.as_str(), v.as_str()))
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.list().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_none()
+    }
+
+    fn list(&self) -> &[(String, String)] {
+        self.entries.as_ref().map_or(&[], |entries| &entries.list)
     }
 }
 
 /// Shows the keys only: values may be credentials.
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.entries.iter().map(|(k, _)| k)).finish()
+        f.debug_set().entries(self.list().iter().map(|(k, _)| k)).finish()
     }
 }
 

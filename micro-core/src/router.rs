@@ -5,8 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handler::{BoxFuture, Incoming, Outcome, Service, Target};
+use crate::id::Id;
 use crate::interceptor::{Chain, Interceptor, Terminal, access, declared, unmet};
-use crate::service::{MethodDescriptor, ServiceDescriptor};
+use crate::schema::Contract;
+use crate::service::{Access, MethodDescriptor, ServiceDescriptor};
+use crate::stats::Tally;
 use crate::status::{Executed, Result, Status};
 use crate::text;
 use crate::transport::Route;
@@ -20,8 +23,8 @@ pub struct Router {
 
 struct Hosted {
     service: Arc<dyn Service>,
-    methods: Vec<Chain>,
-    subscriptions: Vec<Chain>,
+    methods: Vec<Arc<Method>>,
+    subscriptions: Vec<Arc<Subscriber>>,
 }
 
 impl Router {
@@ -47,10 +50,14 @@ impl Router {
                 descriptor.location
             )));
         }
-        let methods = descriptor.methods.iter().map(|m| chain(descriptor, Some(m), m.name, shared));
+        let methods = (0..).zip(descriptor.methods).map(|(index, method)| {
+            Method::new(Arc::clone(&service), index, method, shared).map(Arc::new)
+        });
         let methods = methods.collect::<Result<_>>()?;
-        let subscriptions =
-            descriptor.subscriptions.iter().map(|s| chain(descriptor, None, s.handler, shared));
+        let subscriptions = (0..).zip(descriptor.subscriptions).map(|(index, subscription)| {
+            let chain = chain(descriptor, subscription.handler, shared, None)?;
+            Ok(Arc::new(Subscriber { service: Arc::clone(&service), index, chain }))
+        });
         let subscriptions = subscriptions.collect::<Result<_>>()?;
         self.names.insert(descriptor.name, self.services.len() as u16);
         self.services.push(Hosted { service, methods, subscriptions });
@@ -80,45 +87,47 @@ impl Router {
             let method = shown(method);
             return Err(missing(format!("service `{service}` has no handler `{method}`{hint}")));
         };
-        let MethodDescriptor { name, kind, idempotent, .. } = descriptor.methods[found];
+        let MethodDescriptor { name, kind, idempotent, request, reply, .. } =
+            descriptor.methods[found];
         let mut target = Target::new(descriptor.name, name);
         (target.kind, target.idempotent) = (kind, idempotent);
+        target.contract = Some(Contract { request, reply });
         Ok(Route { target, service: *index, method: found as u16 })
     }
 
-    /// The descriptor of a handler that was found.
-    pub fn method(&self, route: &Route) -> &'static MethodDescriptor {
-        let descriptor = self.services[usize::from(route.service)].service.descriptor();
-        &descriptor.methods[usize::from(route.method)]
+    /// A handler that was found.
+    pub(crate) fn method(&self, route: &Route) -> &Arc<Method> {
+        &self.services[usize::from(route.service)].methods[usize::from(route.method)]
     }
 
-    /// Runs a call through its interceptors to its handler.
-    pub async fn call(&self, route: &Route, call: Incoming) -> Outcome {
-        let hosted = &self.services[usize::from(route.service)];
-        let end = Method { service: &*hosted.service, index: route.method };
-        match &hosted.methods[usize::from(route.method)] {
-            chain if chain.is_empty() => end.run(call).await,
-            chain => chain.run(call, &end).await,
+    /// All handlers.
+    pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.services.iter().flat_map(|hosted| &hosted.methods).map(|method| &**method)
+    }
+
+    /// Runs an event through the interceptors to its subscriber.
+    pub(crate) fn deliver(
+        &self,
+        service: usize,
+        subscription: usize,
+        call: Incoming,
+    ) -> BoxFuture<'static, Outcome> {
+        let end = Arc::clone(&self.services[service].subscriptions[subscription]);
+        if end.chain.is_empty() {
+            return end.service.deliver(end.index, call);
         }
-    }
-
-    /// Runs an event through its interceptors to its subscriber.
-    pub async fn deliver(&self, service: usize, subscription: usize, call: Incoming) -> Outcome {
-        let hosted = &self.services[service];
-        let end = Subscriber { service: &*hosted.service, index: subscription as u16 };
-        hosted.subscriptions[subscription].run(call, &end).await
+        Box::pin(async move { end.chain.run(call, &*end).await })
     }
 }
 
-/// The interceptors of one handler: the app's, then the service's, then the access rule, by phase.
+/// The interceptors of one handler: the app's, then the service's, by phase.
 fn chain(
     service: &ServiceDescriptor,
-    method: Option<&MethodDescriptor>,
     handler: &str,
     shared: &[Arc<dyn Interceptor>],
+    rule: Option<Arc<dyn Interceptor>>,
 ) -> Result<Chain> {
     // The rule comes first, so that it stands where its phase begins.
-    let rule = method.and_then(|method| access::of(method.access));
     let own = service.interceptors.iter().filter(|applied| applied.filter.takes(handler));
     let chain = Chain::new(rule.into_iter().chain(shared.iter().cloned()).chain(own.map(declared)));
     let descriptors: Vec<_> = chain.descriptors().collect();
@@ -131,26 +140,97 @@ fn chain(
     }
 }
 
-struct Method<'a> {
-    service: &'a dyn Service,
+/// A handler, and what stands before it.
+pub(crate) struct Method {
+    pub(crate) descriptor: &'static MethodDescriptor,
+    pub(crate) service: &'static str,
+    pub(crate) tally: Tally,
+    handlers: Arc<dyn Service>,
     index: u16,
+    /// Who may call, where nothing has to run before that is known.
+    rule: Access,
+    chain: Chain,
 }
 
-impl Terminal for Method<'_> {
-    fn run(&self, call: Incoming) -> BoxFuture<'_, Outcome> {
-        self.service.call(self.index, call)
+impl Method {
+    fn new(
+        handlers: Arc<dyn Service>,
+        index: u16,
+        descriptor: &'static MethodDescriptor,
+        shared: &[Arc<dyn Interceptor>],
+    ) -> Result<Self> {
+        let service = handlers.descriptor();
+        let mut rule = descriptor.access;
+        let mut chain = chain(service, descriptor.name, shared, access::of(rule))?;
+        if chain.descriptors().next().is_some_and(|first| first.name == access::NAME) {
+            // Nothing stands before the rule: it is checked without a link of its own.
+            chain = self::chain(service, descriptor.name, shared, None)?;
+        } else {
+            rule = Access::Domain;
+        }
+        let (service, tally) = (service.name, Tally::default());
+        Ok(Self { descriptor, service, tally, handlers, index, rule, chain })
+    }
+
+    /// Begins to run a call through its interceptors to its handler.
+    ///
+    /// # Errors
+    /// When the caller may not call.
+    pub(crate) fn run(self: &Arc<Self>, call: Incoming) -> Result<BoxFuture<'static, Outcome>> {
+        access::check(self.rule, &call.context).map_err(|s| s.with_executed(Executed::No))?;
+        if self.chain.is_empty() {
+            return Ok(self.handlers.call(self.index, call));
+        }
+        let this = Arc::clone(self);
+        Ok(Box::pin(async move { this.chain.run(call, &*this).await }))
+    }
+
+    /// The outcome of [`Method::run`] as it is meant.
+    pub(crate) fn outcome(&self, outcome: Outcome) -> Outcome {
+        // With interceptors it has been looked at between them and the handler.
+        if self.chain.is_empty() { self.answer(outcome) } else { outcome }
+    }
+
+    fn answer(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Err(s) if self.handlers.answers_for_itself() => Err(s.with_executed(Executed::Yes)),
+            outcome => outcome,
+        }
     }
 }
 
-struct Subscriber<'a> {
-    service: &'a dyn Service,
-    index: u16,
+impl Terminal for Method {
+    fn run(&self, call: Incoming) -> BoxFuture<'_, Outcome> {
+        let scope = call.context.scope_of_call();
+        let run = self.handlers.call(self.index, call);
+        Box::pin(async move {
+            match scope.narrow(run).await {
+                Some(outcome) => self.answer(outcome),
+                None => Err(late(scope.correlation)),
+            }
+        })
+    }
 }
 
-impl Terminal for Subscriber<'_> {
+struct Subscriber {
+    service: Arc<dyn Service>,
+    index: u16,
+    chain: Chain,
+}
+
+impl Terminal for Subscriber {
     fn run(&self, call: Incoming) -> BoxFuture<'_, Outcome> {
-        self.service.deliver(self.index, call)
+        let scope = call.context.scope_of_call();
+        let run = self.service.deliver(self.index, call);
+        Box::pin(
+            async move { scope.narrow(run).await.unwrap_or_else(|| Err(late(scope.correlation))) },
+        )
     }
+}
+
+/// The status of a call whose time is up.
+pub(crate) fn late(correlation: Id) -> Status {
+    Status::deadline_exceeded("the deadline has passed").with_correlation(correlation)
 }
 
 fn missing(text: String) -> Status {

@@ -1,6 +1,7 @@
 //! The lab: a service with a handler for each thing that a call can do, which counts what happens to it.
 //! Written without the macros, so that what it shows is the core alone.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use micro_core::schema;
 use micro_core::server::Server;
 use micro_core::service::{Access, Kind, Location, MethodDescriptor, ServiceDescriptor};
 use micro_core::status::FaultBody;
-use micro_core::{__private as glue, Code, Incoming, Injector, Outcome, Reply, Result, Status};
+use micro_core::{
+    __private as glue, BoxFuture, Code, Incoming, Injector, Outcome, Reply, Result, Status,
+};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -164,22 +167,24 @@ impl Serve<()> for Lab {
         Ok(Self::default())
     }
 
-    async fn dispatch(self: Arc<Self>, method: u16, call: Incoming) -> Outcome {
+    fn dispatch(self: Arc<Self>, method: u16, call: Incoming) -> BoxFuture<'static, Outcome> {
         if method == 0 {
             // Nothing but the call, for measurements.
-            return Ok(Reply::new(call.body));
+            return glue::run(ready(Ok(Reply::new(call.body))));
         }
-        self.count(|counts| counts.started += 1);
-        let mut unfinished = Dropped(Self::clone(&self), false);
-        let outcome = self.run(DESCRIPTOR.methods[usize::from(method)].name, call).await;
-        // One that learns of the cancellation by its own send, before it is dropped, has not finished
-        // either: which of the two comes first is a race.
-        unfinished.1 = !matches!(&outcome, Err(status) if status.code() == Code::Cancelled);
-        outcome
+        glue::run(async move {
+            self.count(|counts| counts.started += 1);
+            let mut unfinished = Dropped(Self::clone(&self), false);
+            let outcome = self.run(DESCRIPTOR.methods[usize::from(method)].name, call).await;
+            // One that learns of the cancellation by its own send, before it is dropped, has not finished
+            // either: which of the two comes first is a race.
+            unfinished.1 = !matches!(&outcome, Err(status) if status.code() == Code::Cancelled);
+            outcome
+        })
     }
 
-    async fn deliver(self: Arc<Self>, _: u16, call: Incoming) -> Outcome {
-        glue::no_method(&call)
+    fn deliver(self: Arc<Self>, _: u16, call: Incoming) -> BoxFuture<'static, Outcome> {
+        glue::run(ready(glue::no_method(&call)))
     }
 }
 

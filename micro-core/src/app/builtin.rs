@@ -76,6 +76,11 @@ impl Service for Builtin {
         &DESCRIPTOR
     }
 
+    fn answers_for_itself(&self) -> bool {
+        // Whether a message was taken is what the broker says.
+        false
+    }
+
     fn call(&self, method: u16, call: Incoming) -> BoxFuture<'static, Outcome> {
         let encoding = call.encoding;
         let reply = match METHODS[usize::from(method)].name {

@@ -9,6 +9,7 @@ use crate::call::Kind;
 use crate::call::Target;
 use crate::codec::args::{ArgsCodec, Names};
 use crate::codec::{Decode, Encode, Encoding};
+use crate::schema::Contract;
 use crate::status::Result;
 
 /// A handler as its callers see it: the types of the request, the reply and the fault, and whether it may
@@ -23,6 +24,7 @@ pub struct Route<Req, Rep, E, R> {
     request: Encoder<Req>,
     reply: Decode<Rep>,
     idempotent: bool,
+    contract: Contract,
     types: PhantomData<fn() -> (E, R)>,
 }
 
@@ -74,9 +76,10 @@ impl<Req, Rep, E, R: Repeatability> Route<Req, Rep, E, R> {
         kind: Kind,
         request: Encoder<Req>,
         reply: Decode<Rep>,
+        contract: Contract,
     ) -> Self {
         let (idempotent, types) = (R::IDEMPOTENT, PhantomData);
-        Self { service, method, kind, request, reply, idempotent, types }
+        Self { service, method, kind, request, reply, idempotent, contract, types }
     }
 }
 
@@ -85,6 +88,7 @@ impl<Req, Rep, E, R> Route<Req, Rep, E, R> {
         let mut target = Target::new(self.service, self.method);
         target.kind = self.kind;
         target.idempotent = self.idempotent;
+        target.contract = Some(self.contract);
         target
     }
 

@@ -1,4 +1,5 @@
-//! The access rule of a handler, as an interceptor that stands where `authorize` begins.
+//! The access rule of a handler. Where other interceptors have to run before it, it is one that stands where
+//! `authorize` begins.
 
 use std::sync::Arc;
 
@@ -7,6 +8,9 @@ use crate::call::{BoxFuture, Incoming, Outcome};
 use crate::context::Context;
 use crate::service::Access;
 use crate::status::{Executed, Result, Status};
+
+/// The name of the rule among interceptors.
+pub(crate) const NAME: &str = "access";
 
 /// The check of a rule, or none where everybody in the trust domain may call.
 pub(crate) fn of(access: Access) -> Option<Arc<dyn Interceptor>> {
@@ -21,12 +25,7 @@ struct Rule(Access);
 
 impl Interceptor for Rule {
     fn descriptor(&self) -> InterceptorDescriptor {
-        InterceptorDescriptor {
-            name: "access",
-            phase: Phase::Authorize,
-            provides: &[],
-            requires: &[],
-        }
+        InterceptorDescriptor { name: NAME, phase: Phase::Authorize, provides: &[], requires: &[] }
     }
 
     fn intercept<'a>(&'a self, call: Incoming, next: Next<'a>) -> BoxFuture<'a, Outcome> {
@@ -37,7 +36,11 @@ impl Interceptor for Rule {
     }
 }
 
-fn check(access: Access, context: &Context) -> Result<()> {
+/// Whether a rule lets a call in.
+///
+/// # Errors
+/// `Unauthenticated` or `PermissionDenied`.
+pub(crate) fn check(access: Access, context: &Context) -> Result<()> {
     let principal =
         || context.principal().ok_or_else(|| Status::unauthenticated("the call has no principal"));
     match access {

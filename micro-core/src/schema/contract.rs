@@ -27,6 +27,12 @@ pub(crate) struct ContractDocument {
 
 /// Differences that are told, at most.
 const MOST: usize = 3;
+/// Characters of each.
+const LONGEST: usize = 256;
+/// Pairs of nodes that are compared: the other side's schema may be hostile, and what lies beyond fits.
+const STEPS: usize = 10_000;
+/// Levels that are compared, since comparing recurses.
+const DEPTH: usize = 64;
 
 impl From<Contract> for ContractDocument {
     fn from(contract: Contract) -> Self {
@@ -48,12 +54,20 @@ impl ContractDocument {
 
     /// Why a client that was built from `self` cannot call a server that was built from `server`.
     pub(crate) fn misfit(&self, server: &Self) -> Option<String> {
-        let mut found = Vec::new();
-        let request =
-            Fit::new(&self.request, &server.request, "this client sends", "the server takes");
-        request.root("request", &mut found);
-        let reply = Fit::new(&server.reply, &self.reply, "the server sends", "this client takes");
-        reply.root("reply", &mut found);
+        let request = Fit {
+            writer: &self.request,
+            reader: &server.request,
+            sends: "this client sends",
+            takes: "the server takes",
+        };
+        let reply = Fit {
+            writer: &server.reply,
+            reader: &self.reply,
+            sends: "the server sends",
+            takes: "this client takes",
+        };
+        let mut found = request.differences("request");
+        found.extend(reply.differences("reply"));
         (!found.is_empty()).then(|| found.join("; "))
     }
 }
@@ -140,37 +154,38 @@ struct Fit<'a> {
     takes: &'static str,
 }
 
+/// What was found so far, and what was looked at.
+#[derive(Default)]
+struct Found<'a> {
+    differences: Vec<String>,
+    seen: HashSet<(&'a str, &'a str)>,
+    steps: usize,
+    depth: usize,
+}
+
 impl<'a> Fit<'a> {
-    fn new(
-        writer: &'a Document,
-        reader: &'a Document,
-        sends: &'static str,
-        takes: &'static str,
-    ) -> Self {
-        Self { writer, reader, sends, takes }
+    fn differences(&self, name: &str) -> Vec<String> {
+        let mut found = Found::default();
+        self.node(&self.writer.root, &self.reader.root, name, &mut found);
+        found.differences
     }
 
-    fn root(&self, name: &str, found: &mut Vec<String>) {
-        self.node(&self.writer.root, &self.reader.root, name, &mut HashSet::new(), found);
-    }
-
-    fn node(
-        &self,
-        writer: &'a Node,
-        reader: &'a Node,
-        path: &str,
-        seen: &mut HashSet<(&'a str, &'a str)>,
-        found: &mut Vec<String>,
-    ) {
+    fn node(&self, writer: &'a Node, reader: &'a Node, path: &str, found: &mut Found<'a>) {
         if let (Node::Ref { name: writer }, Node::Ref { name: reader }) = (writer, reader)
-            && !seen.insert((writer, reader))
+            && !found.seen.insert((writer, reader))
         {
             return;
         }
-        if found.len() >= MOST {
+        found.steps += 1;
+        if found.differences.len() >= MOST || found.steps > STEPS || found.depth == DEPTH {
             return;
         }
-        let (writer, reader) = (self.writer.resolve(writer), self.reader.resolve(reader));
+        found.depth += 1;
+        self.resolved(self.writer.resolve(writer), self.reader.resolve(reader), path, found);
+        found.depth -= 1;
+    }
+
+    fn resolved(&self, writer: &'a Node, reader: &'a Node, path: &str, found: &mut Found<'a>) {
         match (writer, reader) {
             (Node::Any, _) | (_, Node::Any) => {}
             (Node::Bool, Node::Bool) | (Node::String, Node::String) | (Node::Unit, Node::Unit) => {}
@@ -178,37 +193,42 @@ impl<'a> Fit<'a> {
             (Node::Int { min, max }, Node::Int { min: least, max: most })
                 if min >= least && max <= most => {}
             (Node::Option { of }, Node::Option { of: reader }) => {
-                self.node(of, reader, path, seen, found);
+                self.node(of, reader, path, found)
             }
             (Node::Unit, Node::Option { .. }) => {}
-            (writer, Node::Option { of }) => self.node(writer, of, path, seen, found),
+            (writer, Node::Option { of }) => self.node(writer, of, path, found),
             (Node::List { of }, Node::List { of: reader }) => {
-                self.node(of, reader, &format!("{path}[]"), seen, found);
+                self.node(of, reader, &format!("{path}[]"), found);
             }
             (Node::Map { of }, Node::Map { of: reader }) => {
-                self.node(of, reader, &format!("{path}.*"), seen, found);
+                self.node(of, reader, &format!("{path}.*"), found);
             }
             (Node::Tuple { items }, Node::Tuple { items: readers })
                 if items.len() == readers.len() =>
             {
                 for (i, (item, reader)) in items.iter().zip(readers).enumerate() {
-                    self.node(item, reader, &format!("{path}[{i}]"), seen, found);
+                    self.node(item, reader, &format!("{path}[{i}]"), found);
                 }
             }
             (Node::Struct { fields }, Node::Struct { fields: readers }) => {
-                self.fields(fields, readers, path, seen, found);
+                self.fields(fields, readers, path, found);
             }
             (Node::Enum { variants }, Node::Enum { variants: readers }) => {
-                self.variants(variants, readers, path, seen, found);
+                self.variants(variants, readers, path, found);
             }
-            (writer, reader) => found.push(format!(
-                "`{path}`: {} {}, {} {}",
-                self.sends,
-                self.writer.summarize(writer, 0),
-                self.takes,
-                self.reader.summarize(reader, 0)
-            )),
+            (writer, reader) => {
+                let (sent, taken) =
+                    (self.writer.summarize(writer, 0), self.reader.summarize(reader, 0));
+                self.differ(path, &sent, &taken, found);
+            }
         }
+    }
+
+    fn differ(&self, path: &str, sent: &str, taken: &str, found: &mut Found<'a>) {
+        // Part of it is the other side's words.
+        let text = format!("`{path}`: {} {sent}, {} {taken}", self.sends, self.takes);
+        let text = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+        found.differences.push(text);
     }
 
     /// Fields that the reader does not know are skipped by it.
@@ -217,20 +237,16 @@ impl<'a> Fit<'a> {
         writers: &'a [NodeField],
         readers: &'a [NodeField],
         path: &str,
-        seen: &mut HashSet<(&'a str, &'a str)>,
-        found: &mut Vec<String>,
+        found: &mut Found<'a>,
     ) {
         for reader in readers {
             let path = format!("{path}.{}", reader.name);
             match writers.iter().find(|writer| writer.name == reader.name) {
-                Some(writer) => self.node(&writer.ty, &reader.ty, &path, seen, found),
+                Some(writer) => self.node(&writer.ty, &reader.ty, &path, found),
                 None if reader.optional => {}
-                None => found.push(format!(
-                    "`{path}`: {} nothing, {} {}",
-                    self.sends,
-                    self.takes,
-                    self.reader.summarize(&reader.ty, 0)
-                )),
+                None => {
+                    self.differ(&path, "nothing", &self.reader.summarize(&reader.ty, 0), found);
+                }
             }
         }
     }
@@ -240,24 +256,17 @@ impl<'a> Fit<'a> {
         writers: &'a [NodeVariant],
         readers: &'a [NodeVariant],
         path: &str,
-        seen: &mut HashSet<(&'a str, &'a str)>,
-        found: &mut Vec<String>,
+        found: &mut Found<'a>,
     ) {
         for writer in writers {
             match readers.iter().find(|reader| reader.name == writer.name) {
                 Some(reader) => {
                     let path = format!("{path}.{}", writer.name);
-                    self.node(&writer.content, &reader.content, &path, seen, found);
+                    self.node(&writer.content, &reader.content, &path, found);
                 }
                 None => {
                     let names: Vec<_> = readers.iter().map(|r| r.name.as_str()).collect();
-                    found.push(format!(
-                        "`{path}`: {} `{}`, {} {}",
-                        self.sends,
-                        writer.name,
-                        self.takes,
-                        names.join(" or ")
-                    ));
+                    self.differ(path, &format!("`{}`", writer.name), &names.join(" or "), found);
                 }
             }
         }
@@ -347,6 +356,23 @@ mod tests {
             Some("`reply`: the server sends `Closed`, this client takes Open")
         );
         assert_eq!(server.misfit(&client), None);
+    }
+
+    #[test]
+    fn a_hostile_schema_takes_no_more_than_its_steps() {
+        let reference = |name: &str| Node::Ref { name: name.into() };
+        let list = |of: Node| Node::List { of: Box::new(of) };
+        // The names of the two sides never stand at the same level, so that no pair is seen twice, and
+        // each level has many fields.
+        let wide = |of: &dyn Fn() -> Node| Node::Struct {
+            fields: (0..50).map(|n| field(&n.to_string(), of(), false)).collect(),
+        };
+        let types = BTreeMap::from([("A".to_owned(), wide(&|| list(reference("A"))))]);
+        let one = Document { root: reference("A"), types };
+        let types = BTreeMap::from([("B".to_owned(), list(wide(&|| reference("B"))))]);
+        let other = Document { root: wide(&|| reference("B")), types };
+        let contract = |request| ContractDocument { request, reply: Document::default() };
+        assert_eq!(contract(one).misfit(&contract(other)), None);
     }
 
     #[test]

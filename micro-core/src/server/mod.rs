@@ -1,15 +1,20 @@
 //! Server: takes calls from every transport and runs them. `call` is the story of one call.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::call::{BoxFuture, Incoming, Outcome};
-use crate::context::TypeMap;
-use crate::router::Router;
-use crate::status::{Executed, Result, Status};
-use crate::transport::{Arrived, Dispatch, Route};
+use tokio::time::Instant;
+
+use crate::call::{BoxFuture, Incoming, Kind, Outcome};
+use crate::context::{Scope, TypeMap};
+use crate::router::{Method, Router};
+use crate::stats::Tallied;
+use crate::status::{Code, Executed, Result, Status};
+use crate::transport::{Arrived, Begun, Dispatch, Route};
 
 mod call;
 
@@ -41,9 +46,20 @@ impl Server {
         &self.0.router
     }
 
-    /// Unary calls that run now.
+    /// Unary calls that wait for something in their handlers now.
     pub fn running(&self) -> usize {
         self.0.running.load(Ordering::Relaxed)
+    }
+
+    /// What has happened to the calls of each handler so far.
+    pub fn stats(&self) -> Vec<MethodStats> {
+        let methods = self.0.router.methods();
+        let stats = methods.map(|method| MethodStats {
+            service: method.service,
+            method: method.descriptor.name,
+            calls: method.tally.read(),
+        });
+        stats.collect()
     }
 
     /// Runs an event through the interceptors to a subscriber.
@@ -56,9 +72,21 @@ impl Server {
         let mut call = call;
         call.context.set_shared(Arc::clone(&self.0.shared));
         let scope = call.context.scope_of_call();
-        let run = scope.run(self.0.router.deliver(service, subscription, call));
-        call::guarded(run, scope.deadline, scope.correlation).await
+        let run = self.0.router.deliver(service, subscription, call);
+        call::settle(call::guarded(run, scope).await, scope.correlation)
     }
+}
+
+/// What has happened to the calls of one handler.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MethodStats {
+    /// The service.
+    pub service: &'static str,
+    /// The handler.
+    pub method: &'static str,
+    /// How its calls ended, and how long they took.
+    pub calls: Tallied,
 }
 
 impl Dispatch for Server {
@@ -66,20 +94,40 @@ impl Dispatch for Server {
         self.0.router.resolve(service, method)
     }
 
+    fn begin(
+        &self,
+        route: &Route,
+        request: Arrived,
+        now: &mut Instant,
+        cx: &mut Context<'_>,
+    ) -> Begun {
+        call::begin(&self.0, route, request, now, cx)
+    }
+
     fn call(&self, route: &Route, request: Arrived) -> BoxFuture<'static, Outcome> {
-        Box::pin(call::run(Arc::clone(&self.0), route.clone(), request))
+        let (inner, route, mut request) = (Arc::clone(&self.0), route.clone(), Some(request));
+        Box::pin(async move {
+            let begun = poll_fn(|cx| match request.take() {
+                Some(request) => {
+                    Poll::Ready(call::begin(&inner, &route, request, &mut Instant::now(), cx))
+                }
+                // Ready at its first poll, it is not polled again.
+                None => Poll::Pending,
+            });
+            match begun.await {
+                Begun::Ended(outcome) => outcome,
+                Begun::Waits(rest) => rest.await,
+            }
+        })
     }
 }
 
-/// Counts a call in while it runs.
-struct Running(Arc<Inner>);
-
-impl Running {
-    fn begin(inner: &Arc<Inner>) -> Result<Self> {
-        let running = inner.running.fetch_add(1, Ordering::AcqRel);
-        let guard = Self(Arc::clone(inner));
-        if running < inner.max_running {
-            return Ok(guard);
+impl Inner {
+    /// Refuses a call when enough of them run. Calls that end where they arrive are no more than there are
+    /// threads, and are not counted.
+    fn admit(&self) -> Result<()> {
+        if self.running.load(Ordering::Relaxed) < self.max_running {
+            return Ok(());
         }
         Err(Status::resource_exhausted("the server runs as many calls as it may")
             .with_executed(Executed::No)
@@ -87,10 +135,42 @@ impl Running {
     }
 }
 
+/// A call that waits, counted as long as it does.
+struct Running {
+    inner: Arc<Inner>,
+    method: Arc<Method>,
+    scope: Scope,
+    began: Instant,
+    ended: bool,
+}
+
+impl Running {
+    fn begin(inner: Arc<Inner>, method: Arc<Method>, scope: Scope, began: Instant) -> Self {
+        inner.running.fetch_add(usize::from(counts(&method)), Ordering::Relaxed);
+        method.tally.began_to_wait();
+        Self { inner, method, scope, began, ended: false }
+    }
+
+    fn ended(mut self, outcome: Outcome) -> Outcome {
+        self.ended = true;
+        let outcome = call::settle(self.method.outcome(outcome), self.scope.correlation);
+        call::ended(&self.method, outcome, self.began.elapsed())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        self.inner.running.fetch_sub(usize::from(counts(&self.method)), Ordering::Relaxed);
+        self.method.tally.ceased_to_wait();
+        if !self.ended {
+            self.method.tally.ended(Some(Code::Cancelled), self.began.elapsed());
+        }
     }
+}
+
+/// Whether a handler counts towards the limit. Streams may live long, and are bounded by each connection.
+fn counts(method: &Method) -> bool {
+    method.descriptor.kind == Kind::Unary
 }
 
 impl fmt::Debug for Server {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::task::Context as TaskContext;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -133,8 +134,38 @@ pub trait Dispatch: Send + Sync + 'static {
     /// `Unimplemented`, with the nearest name.
     fn resolve(&self, service: &str, method: &str) -> Result<Route>;
 
-    /// Runs a call to its end. Never panics; a panic of the handler is its status.
+    /// Runs a call until it has to wait for the first time, which most never do. Never panics; a panic of
+    /// the handler is its status.
+    ///
+    /// `now` is when the call begins, and becomes when this returns. A call that waits is polled again by
+    /// whoever goes on with it, so that `cx` may be of nobody.
+    fn begin(
+        &self,
+        route: &Route,
+        request: Arrived,
+        now: &mut Instant,
+        cx: &mut TaskContext<'_>,
+    ) -> Begun;
+
+    /// Runs a call to its end, from the first poll of the future on. Never panics.
     fn call(&self, route: &Route, request: Arrived) -> BoxFuture<'static, Outcome>;
+}
+
+/// A call that was begun.
+pub enum Begun {
+    /// It has ended.
+    Ended(Outcome),
+    /// It waits; this is the rest of it. Dropping it cancels it.
+    Waits(BoxFuture<'static, Outcome>),
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(outcome) => f.debug_tuple("Ended").field(outcome).finish(),
+            Self::Waits(_) => f.write_str("Waits"),
+        }
+    }
 }
 
 /// A handler that was found: indices of the service and its method, and what the transport must know.

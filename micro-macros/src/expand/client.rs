@@ -103,11 +103,20 @@ fn route(service: &Service, handler: &Handler, private: &TokenStream) -> TokenSt
     };
     let decode = super::reply_codec(handler, private, "decode");
     let docs = format!("The route `{service_name}.{name}`.");
+    let takes = super::descriptor::request(handler, private);
+    let gives = super::descriptor::reply(handler, private);
     q! {
         #(#cfgs)*
         #[doc = #docs]
         pub const #constant: #private::Route<#request, #reply, #error, #repeat> =
-            #private::Route::new(#service_name, #name, #private::Kind::#kind, #encoder, #decode);
+            #private::Route::new(
+                #service_name,
+                #name,
+                #private::Kind::#kind,
+                #encoder,
+                #decode,
+                #private::schema::Contract { request: #takes, reply: #gives },
+            );
     }
 }
 

@@ -128,7 +128,7 @@ fn access(access: Option<&Access>) -> TokenStream {
 }
 
 /// The schema of the request, or of one item of the request stream.
-fn request(handler: &Handler, private: &TokenStream) -> TokenStream {
+pub(super) fn request(handler: &Handler, private: &TokenStream) -> TokenStream {
     if let Some(item) = handler.inbound() {
         return q!(#private::Probe::<#item>::TYPE);
     }
@@ -158,7 +158,7 @@ fn request(handler: &Handler, private: &TokenStream) -> TokenStream {
 }
 
 /// The schema of the reply, or of one item of the reply stream.
-fn reply(handler: &Handler, private: &TokenStream) -> TokenStream {
+pub(super) fn reply(handler: &Handler, private: &TokenStream) -> TokenStream {
     match handler.outbound() {
         Some(item) => q!(#private::Probe::<#item>::TYPE),
         None => {

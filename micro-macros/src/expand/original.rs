@@ -120,8 +120,6 @@ fn contract_items(service: &Service) -> TokenStream {
             self: #private::Arc<Self>,
             method: #private::std::primitive::u16,
             mut call: #private::Incoming,
-        ) -> impl #private::Future<Output = #private::Outcome> + #private::std::marker::Send {
-            async move { #dispatch }
-        }
+        ) -> #private::BoxFuture<'static, #private::Outcome> { #dispatch }
     }
 }

@@ -55,16 +55,16 @@ pub(super) fn server(service: &Service) -> TokenStream {
             impl #params #private::Serve<__Contract> for #ty #bounds {
                 const DESCRIPTOR: &'static #private::ServiceDescriptor = #descriptor;
                 async fn build(_: &#private::Injector) -> #private::Result<Self> { loop {} }
-                async fn dispatch(
+                fn dispatch(
                     self: #private::Arc<Self>,
                     _: #private::std::primitive::u16,
                     _: #private::Incoming,
-                ) -> #private::Outcome { loop {} }
-                async fn deliver(
+                ) -> #private::BoxFuture<'static, #private::Outcome> { loop {} }
+                fn deliver(
                     self: #private::Arc<Self>,
                     _: #private::std::primitive::u16,
                     _: #private::Incoming,
-                ) -> #private::Outcome { loop {} }
+                ) -> #private::BoxFuture<'static, #private::Outcome> { loop {} }
             }
         };
     }
@@ -83,9 +83,7 @@ pub(super) fn contract_items(service: &Service) -> TokenStream {
             self: #private::Arc<Self>,
             _: #private::std::primitive::u16,
             _: #private::Incoming,
-        ) -> impl #private::Future<Output = #private::Outcome> + #private::std::marker::Send {
-            async move { loop {} }
-        }
+        ) -> #private::BoxFuture<'static, #private::Outcome> { loop {} }
     }
 }
 

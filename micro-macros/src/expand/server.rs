@@ -36,11 +36,11 @@ pub(super) fn server(service: &Service) -> TokenStream {
             impl #params #private::Serve<__Contract> for #ty #bounds {
                 const DESCRIPTOR: &'static #private::ServiceDescriptor = #descriptor;
                 #build
-                async fn dispatch(
+                fn dispatch(
                     self: #private::Arc<Self>,
                     method: #private::std::primitive::u16,
                     mut call: #private::Incoming,
-                ) -> #private::Outcome {
+                ) -> #private::BoxFuture<'static, #private::Outcome> {
                     #dispatch
                 }
                 #deliver
@@ -69,12 +69,12 @@ pub(super) fn served(service: &Service, contract: &Path, ty: &Type) -> TokenStre
             impl #params #private::Serve<__Contract> for #ty #bounds {
                 const DESCRIPTOR: &'static #private::ServiceDescriptor = #descriptor;
                 #build
-                async fn dispatch(
+                fn dispatch(
                     self: #private::Arc<Self>,
                     method: #private::std::primitive::u16,
                     call: #private::Incoming,
-                ) -> #private::Outcome {
-                    <Self as #contract>::__micro_dispatch(self, method, call).await
+                ) -> #private::BoxFuture<'static, #private::Outcome> {
+                    <Self as #contract>::__micro_dispatch(self, method, call)
                 }
                 #deliver
             }
@@ -139,7 +139,7 @@ fn build(service: &Service, ty: &TokenStream) -> TokenStream {
     q!(async fn build(from: &#private::Injector) -> #private::Result<Self> { #body })
 }
 
-/// From a handler's index to its function: one future for the whole service, nothing boxed.
+/// From a handler's index to its function: a box for each call, as large as its own handler needs.
 pub(super) fn dispatch(
     service: &Service,
     functions: &TokenStream,
@@ -165,11 +165,11 @@ fn deliver(service: &Service, functions: &TokenStream, descriptor: &TokenStream)
     });
     let body = select(&private, &q!(subscription), descriptor, arms.collect());
     q! {
-        async fn deliver(
+        fn deliver(
             self: #private::Arc<Self>,
             subscription: #private::std::primitive::u16,
             call: #private::Incoming,
-        ) -> #private::Outcome {
+        ) -> #private::BoxFuture<'static, #private::Outcome> {
             #body
         }
     }
@@ -195,20 +195,20 @@ fn select(
             q! {
                 #(#cfgs)*
                 if #index == const { #find(#descriptor, #name) } {
-                    return { #body };
+                    return #private::run(async move { #body });
                 }
             }
         });
-        return q!(#(#arms)* #private::no_method(&call));
+        return q!(#(#arms)* #private::run(async move { #private::no_method(&call) }));
     }
     let arms = arms.iter().zip(0u16..).map(|(arm, index)| {
         let body = &arm.body;
-        q!(#index => { #body })
+        q!(#index => #private::run(async move { #body }),)
     });
     q! {
         match #index {
             #(#arms)*
-            _ => #private::no_method(&call),
+            _ => #private::run(async move { #private::no_method(&call) }),
         }
     }
 }
@@ -279,7 +279,7 @@ fn decode(handler: &Handler, private: &TokenStream) -> TokenStream {
         0 => q!(),
         1 => {
             let decode = codec(private, &request, "decode");
-            q!(let request = #private::request(#decode, &call)?;)
+            q!(let request = #private::request(#decode, call.encoding, call.body)?;)
         }
         count => {
             let (values, types) = ((0..count).map(argument), super::arguments(handler, private));
@@ -288,7 +288,8 @@ fn decode(handler: &Handler, private: &TokenStream) -> TokenStream {
                 let (#(#values),*) = #private::arguments(
                     const { #private::args::<#types>().decode },
                     &[#(#names),*],
-                    &call,
+                    call.encoding,
+                    call.body,
                 )?;
             }
         }
@@ -327,7 +328,11 @@ fn receive(
     };
     let error = self::error(&error, private);
     q! {
-        let event = #private::request(const { #private::event::<#event>().codec.decode }, &call)?;
+        let event = #private::request(
+            const { #private::event::<#event>().codec.decode },
+            call.encoding,
+            call.body,
+        )?;
         #private::done(#error, call.encoding, #result)
     }
 }

@@ -1,5 +1,6 @@
 //! The engine in virtual time: what is sent again, where to, and what runs around it.
 
+use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use micro_core::handler::{Serve, Target, erase};
 use micro_core::id::Id;
 use micro_core::registry::{Instance, InstanceId, Lease, Registry};
 use micro_core::router::Router;
-use micro_core::schema;
+use micro_core::schema::{self, Contract};
 use micro_core::server::Server;
 use micro_core::service::{Access, Kind, Location, MethodDescriptor, ServiceDescriptor};
 use micro_core::transport::memory::Memory;
@@ -334,7 +335,8 @@ where
     R: Repeatability,
 {
     let encode = Encoder::One(codec::<Req>().encode);
-    Route::new(service, method, Kind::Unary, encode, codec::<Rep>().decode)
+    let contract = Contract { request: schema::ANY, reply: schema::ANY };
+    Route::new(service, method, Kind::Unary, encode, codec::<Rep>().decode, contract)
 }
 
 impl Serve<()> for Relay {
@@ -344,30 +346,32 @@ impl Serve<()> for Relay {
         Err(Status::unimplemented("made by hand"))
     }
 
-    async fn dispatch(self: Arc<Self>, method: u16, call: Incoming) -> Outcome {
-        if method == 1 {
-            let puppet: Channel = self.0.channel("puppet");
-            let body: String =
-                Call::new(&puppet, to::<_, _, Idempotent>("puppet", "act"), 7u64).await?;
-            return encode(call.encoding, &body).map(Reply::new);
-        }
-        let hops: u64 = decode(call.encoding, &call.body)?;
-        let last: Last = match hops {
-            0 => {
-                let left = call.context.time_left().as_millis() as u64;
-                (left, call.context.correlation().to_string())
+    fn dispatch(self: Arc<Self>, method: u16, call: Incoming) -> BoxFuture<'static, Outcome> {
+        Box::pin(async move {
+            if method == 1 {
+                let puppet: Channel = self.0.channel("puppet");
+                let body: String =
+                    Call::new(&puppet, to::<_, _, Idempotent>("puppet", "act"), 7u64).await?;
+                return encode(call.encoding, &body).map(Reply::new);
             }
-            hops => {
-                sleep(Duration::from_millis(100)).await;
-                let relay = self.0.channel("relay");
-                Call::new(&relay, to::<_, _, Once>("relay", "hop"), hops - 1).await?
-            }
-        };
-        encode(call.encoding, &last).map(Reply::new)
+            let hops: u64 = decode(call.encoding, &call.body)?;
+            let last: Last = match hops {
+                0 => {
+                    let left = call.context.time_left().as_millis() as u64;
+                    (left, call.context.correlation().to_string())
+                }
+                hops => {
+                    sleep(Duration::from_millis(100)).await;
+                    let relay = self.0.channel("relay");
+                    Call::new(&relay, to::<_, _, Once>("relay", "hop"), hops - 1).await?
+                }
+            };
+            encode(call.encoding, &last).map(Reply::new)
+        })
     }
 
-    async fn deliver(self: Arc<Self>, _: u16, _: Incoming) -> Outcome {
-        Err(Status::unimplemented("nothing"))
+    fn deliver(self: Arc<Self>, _: u16, _: Incoming) -> BoxFuture<'static, Outcome> {
+        Box::pin(ready(Err(Status::unimplemented("nothing"))))
     }
 }
 

@@ -9,7 +9,7 @@ const LAYERS: [(&str, &[&str]); 4] = [
         "words",
         &[
             "call", "codec", "context", "event", "fault", "hash", "id", "metadata", "schema",
-            "status", "stream", "sync", "tasks", "text", "topic", "wire",
+            "stats", "status", "stream", "sync", "tasks", "text", "topic", "wire",
         ],
     ),
     (

@@ -159,7 +159,7 @@ mod tests {
 
     fn calls() -> Calls {
         let mut calls = Calls::default();
-        calls.routes.announced(&Target::new("greeter", "hello"));
+        calls.routes.announce(&Target::new("greeter", "hello"));
         calls
     }
 

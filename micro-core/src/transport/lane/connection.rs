@@ -14,7 +14,7 @@ use super::outbox::{self, Outbox, Pushed};
 use super::routes::Number;
 use super::stream::{self, FrameError, read_more};
 use super::{Close, Link, Sending, lost};
-use crate::call::{BoxFuture, Outcome, Reply};
+use crate::call::{BoxFuture, Outcome, Reply, Target};
 use crate::context::Peer;
 use crate::status::{Executed, Result, Status};
 use crate::stream::{Items, Outbound};
@@ -22,7 +22,7 @@ use crate::sync::lock;
 use crate::tasks;
 use crate::transport::{Calling, Connection, MAX_MESSAGE, Request, Slots};
 use crate::wire::{
-    End, Frame, GoAway, HeadRef, OWN_STREAM, Route, Settings, Splitter, WireError, put_call,
+    End, Frame, GoAway, HeadRef, OWN_STREAM, Settings, Splitter, WireError, put_call,
 };
 
 /// Calls that are late end within this; many deadlines close to each other are one sweep.
@@ -144,32 +144,37 @@ impl<L: Link> Shared<L> {
         if calls.closed || self.draining.load(Ordering::Acquire) {
             return Err(self.gone(Executed::No));
         }
-        let target = &request.target;
-        let (route, is_new) = match calls.routes.find(target) {
-            Number::Known(route) => (route, false),
-            Number::New(route) => (route, true),
+        let route = match calls.routes.find(&request.target) {
+            Number::Known(route) => route,
+            Number::New(_) => match self.announce(&mut calls, &request.target) {
+                Pushed::Yes(route) => route,
+                Pushed::Full => return Ok(Sent::Full),
+                Pushed::Closed => return Err(self.gone(Executed::No)),
+            },
+            Number::Misfit(route) => return Err(calls.routes.misfit(route)),
             Number::Names => return Ok(Sent::Apart),
         };
         let id = calls.next_id();
-        let pushed = self.outbox.try_push(|out| {
-            if is_new {
-                let (service, method) = (target.service.to_string(), target.method.to_string());
-                Frame::Route(Route { id: route, fingerprint: 0, service, method }).put(out);
-            }
-            put_call(out, id, route, head(request, time_left), &request.body);
-        });
-        match pushed {
-            Pushed::Yes => {}
+        let head = head(request, time_left);
+        match self.outbox.try_push(|out| put_call(out, id, route, head, &request.body)) {
+            Pushed::Yes(()) => {}
             Pushed::Full => return Ok(Sent::Full),
             Pushed::Closed => return Err(self.gone(Executed::No)),
-        }
-        if is_new {
-            calls.routes.announced(target);
         }
         if calls.sent(route, request.deadline) {
             self.earlier.notify_one();
         }
         Ok(Sent::Slot(id))
+    }
+
+    /// Tells the server what is going to be called.
+    fn announce(&self, calls: &mut Calls, target: &Target) -> Pushed<u32> {
+        self.outbox.try_push(|out| {
+            let route = calls.routes.announce(target);
+            let id = route.id;
+            Frame::Route(route).put(out);
+            id
+        })
     }
 
     /// Waits for room on the lane.
@@ -236,7 +241,12 @@ impl<L: Link> Shared<L> {
             Frame::Settings(Settings { version, max_message: _ }) if version != 1 => {
                 return Err(WireError::Invalid("version"));
             }
-            Frame::Contract { .. } | Frame::Settings(_) | Frame::Unknown(_) => {}
+            Frame::Contract { route, contract } => {
+                if let Some(differs) = calls.routes.compare(route, &contract) {
+                    tracing::warn!(peer = ?self.peer, differs, "the server was built from another contract");
+                }
+            }
+            Frame::Settings(_) | Frame::Unknown(_) => {}
             Frame::Call(_)
             | Frame::Cancel { .. }
             | Frame::End(_)
@@ -310,11 +320,17 @@ impl<L: Link> Shared<L> {
         }
     }
 
-    /// Counts a stream in; an error when the connection takes no more calls.
-    pub(super) fn stream(self: &Arc<Self>) -> Result<StreamGuard<L>> {
+    /// Counts a stream in; an error when the connection takes no more calls, or none of this kind.
+    pub(super) fn stream(self: &Arc<Self>, target: &Target) -> Result<StreamGuard<L>> {
         let mut calls = lock(&self.calls);
         if calls.closed || self.draining.load(Ordering::Acquire) {
             return Err(self.gone(Executed::No));
+        }
+        match calls.routes.find(target) {
+            // Not needed to open the stream, but for the contracts to be compared.
+            Number::New(_) => drop(self.announce(&mut calls, target)),
+            Number::Misfit(route) => return Err(calls.routes.misfit(route)),
+            Number::Known(_) | Number::Names => {}
         }
         calls.streams += 1;
         Ok(StreamGuard(Arc::clone(self)))

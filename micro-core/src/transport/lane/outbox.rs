@@ -27,8 +27,8 @@ pub(super) struct Unread;
 
 /// Whether frames were appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pushed {
-    Yes,
+pub(super) enum Pushed<T = ()> {
+    Yes(T),
     /// There is no room now.
     Full,
     /// The lane is closed.
@@ -52,16 +52,16 @@ struct State {
 
 impl Outbox {
     /// Appends frames, whether there is room or not: for what is bounded otherwise.
-    pub(super) fn push(&self, append: impl FnOnce(&mut BytesMut)) -> Pushed {
+    pub(super) fn push<T>(&self, append: impl FnOnce(&mut BytesMut) -> T) -> Pushed<T> {
         self.append(usize::MAX, append)
     }
 
     /// Appends frames if there is room.
-    pub(super) fn try_push(&self, append: impl FnOnce(&mut BytesMut)) -> Pushed {
+    pub(super) fn try_push<T>(&self, append: impl FnOnce(&mut BytesMut) -> T) -> Pushed<T> {
         self.append(LIMIT, append)
     }
 
-    fn append(&self, limit: usize, append: impl FnOnce(&mut BytesMut)) -> Pushed {
+    fn append<T>(&self, limit: usize, append: impl FnOnce(&mut BytesMut) -> T) -> Pushed<T> {
         let mut state = lock(&self.state);
         if state.closed {
             return Pushed::Closed;
@@ -70,12 +70,12 @@ impl Outbox {
             return Pushed::Full;
         }
         let was_empty = state.buffer.is_empty();
-        append(&mut state.buffer);
+        let appended = append(&mut state.buffer);
         drop(state);
         if was_empty {
             self.filled.notify_one();
         }
-        Pushed::Yes
+        Pushed::Yes(appended)
     }
 
     /// Returns when there is room, or the lane is closed.

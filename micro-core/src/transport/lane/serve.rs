@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::future::ready;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,18 +17,19 @@ use super::connection::settings;
 use super::outbox::{self, Outbox, STALL};
 use super::stream::{Outgoing, read_more};
 use super::{Close, Link, Receiving, Sending};
-use crate::call::{BoxFuture, Kind, Outcome, Reply};
-use crate::codec::Encoding;
+use crate::call::{Kind, Outcome, Reply};
+use crate::codec::{self, Encoding};
 use crate::context::Peer;
 use crate::id::Id;
 use crate::metadata::Metadata;
+use crate::schema::ContractDocument;
 use crate::status::{Executed, Result, Status};
 use crate::sync::lock;
 use crate::tasks;
-use crate::transport::{Arrived, Dispatch, LONGEST_CALL, MAX_MESSAGE, too_large};
+use crate::transport::{Arrived, Begun, Dispatch, LONGEST_CALL, MAX_MESSAGE, too_large};
 use crate::wire::{
-    Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, MAX_ROUTES, OWN_STREAM, Route, Settings,
-    Splitter, WireError, put_reply,
+    Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, OWN_STREAM, Route, Settings, Splitter,
+    WireError, put_reply,
 };
 
 mod known;
@@ -162,12 +163,15 @@ impl<L: Link> Served<L> {
                 return Ok(());
             }
             let mut whole = false;
+            // Read once for each call: the end of one is the beginning of the next.
+            let mut now = Instant::now();
             while let Some(frame) = splitter.next()? {
-                self.take(Frame::read(frame)?, &mut routes, &mut replies)?;
+                self.take(Frame::read(frame)?, &mut routes, &mut now, &mut replies)?;
                 whole = true;
                 // One read may hold thousands of calls.
                 if replies.len() >= REPLIES || self.unread.load(Ordering::Acquire) > UNREAD {
                     self.hand_over(&mut replies).await?;
+                    now = Instant::now();
                 }
             }
             begun = match splitter.is_partial() {
@@ -204,12 +208,13 @@ impl<L: Link> Served<L> {
         self: &Arc<Self>,
         frame: Frame,
         routes: &mut Routes,
+        now: &mut Instant,
         replies: &mut BytesMut,
     ) -> Result<(), WireError> {
         match frame {
             Frame::Call(call) => {
                 let known = routes.find(call.route).ok_or(WireError::Invalid("route"))?;
-                self.call(call, known, replies)?;
+                self.call(call, known, now, replies)?;
             }
             Frame::Cancel { id } => {
                 let call = lock(&self.waiting).remove(&id);
@@ -217,12 +222,7 @@ impl<L: Link> Served<L> {
                     call.abort();
                 }
             }
-            Frame::Route(Route { id, fingerprint: _, service, method }) => {
-                if id as usize >= MAX_ROUTES {
-                    return Err(WireError::Invalid("too many routes"));
-                }
-                routes.insert(id, self.dispatch.resolve(&service, &method));
-            }
+            Frame::Route(route) => self.route(route, routes, replies)?,
             Frame::Settings(Settings { version, max_message: _ }) if version != 1 => {
                 return Err(WireError::Invalid("version"));
             }
@@ -237,11 +237,37 @@ impl<L: Link> Served<L> {
         Ok(())
     }
 
+    /// Finds what the client is going to call, and says what is there if the client thinks otherwise.
+    fn route(
+        &self,
+        route: Route,
+        routes: &mut Routes,
+        replies: &mut BytesMut,
+    ) -> Result<(), WireError> {
+        let Route { id, fingerprint, service, method } = route;
+        let found = self.dispatch.resolve(&service, &method);
+        let contract = found.as_ref().ok().and_then(|found| found.target.contract);
+        if let Some(contract) = contract.filter(|_| fingerprint != 0) {
+            let contract = ContractDocument::from(contract);
+            if contract.fingerprint() != fingerprint
+                && let Ok(contract) = codec::encode(Encoding::MessagePack, &contract)
+                && contract.len() < OWN_STREAM
+            {
+                Frame::Contract { route: id, contract }.put(replies);
+            }
+        }
+        match routes.insert(id, found) {
+            true => Ok(()),
+            false => Err(WireError::Invalid("route")),
+        }
+    }
+
     /// Runs one call of the lane: here if it is done at once, else in a task.
     fn call(
         self: &Arc<Self>,
         call: Call,
         known: &mut Known,
+        now: &mut Instant,
         replies: &mut BytesMut,
     ) -> Result<(), WireError> {
         let Call { id, route: _, head, body } = call;
@@ -250,31 +276,30 @@ impl<L: Link> Served<L> {
             return Ok(());
         }
         let correlation = head.correlation;
-        let mut run = match self.begin(known, head, body) {
-            Ok(run) => run,
-            Err(status) => {
-                put_reply(replies, id, &end(correlation, Err(status)));
-                return Ok(());
+        let end = match self.begin(known, head, body, now) {
+            Ok(Begun::Waits(run)) => {
+                let connection = Arc::clone(self);
+                let run = async move { Answer::new(&connection, end(correlation, run.await)) };
+                return self.wait(id, run);
             }
+            Ok(Begun::Ended(outcome)) => end(correlation, outcome),
+            Err(status) => end(correlation, Err(status)),
         };
-        if !known.is_slow() {
-            let began = Instant::now();
-            let polled = run.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()));
-            known.took(began.elapsed());
-            if let Poll::Ready(outcome) = polled {
-                let end = end(correlation, outcome);
-                if end.size() < OWN_STREAM {
-                    put_reply(replies, id, &end);
-                    return Ok(());
-                }
-                return self.wait(id, ready(Answer::new(self, end)));
-            }
+        if end.size() < OWN_STREAM {
+            put_reply(replies, id, &end);
+            return Ok(());
         }
-        let connection = Arc::clone(self);
-        self.wait(id, async move { Answer::new(&connection, end(correlation, run.await)) })
+        self.wait(id, ready(Answer::new(self, end)))
     }
 
-    fn begin(&self, known: &Known, head: Head, body: Bytes) -> Result<BoxFuture<'static, Outcome>> {
+    /// Begins a call. `now` is when it begins, and becomes when it was left alone.
+    fn begin(
+        &self,
+        known: &mut Known,
+        head: Head,
+        body: Bytes,
+        now: &mut Instant,
+    ) -> Result<Begun> {
         let route = match &known.route {
             Ok(route) => route,
             Err(status) => return Err(copy(status)),
@@ -288,7 +313,14 @@ impl<L: Link> Served<L> {
                 .with_executed(Executed::No)
                 .with_retry_after(Duration::from_millis(50)));
         }
-        Ok(self.dispatch.call(route, arrived(&self.peer, head, body)?))
+        let call = arrived(&self.peer, head, body, *now)?;
+        if known.is_slow() {
+            return Ok(Begun::Waits(self.dispatch.call(route, call)));
+        }
+        let (began, nobody) = (*now, &mut TaskContext::from_waker(Waker::noop()));
+        let begun = self.dispatch.begin(route, call, now, nobody);
+        known.took(*now - began);
+        Ok(begun)
     }
 
     /// Lets a call wait in a task of its own, until its reply is sent or it is cancelled.
@@ -375,7 +407,7 @@ async fn read<R: Receiving>(
     Ok(outcome.unwrap_or(false))
 }
 
-fn arrived(peer: &Arc<Peer>, head: Head, body: Bytes) -> Result<Arrived> {
+fn arrived(peer: &Arc<Peer>, head: Head, body: Bytes, now: Instant) -> Result<Arrived> {
     let Head { encoding, repeated, time_left, correlation, metadata } = head;
     let encoding = Encoding::from_number(encoding).ok_or_else(|| {
         Status::invalid_argument(format!("unknown encoding {encoding}")).with_executed(Executed::No)
@@ -383,7 +415,7 @@ fn arrived(peer: &Arc<Peer>, head: Head, body: Bytes) -> Result<Arrived> {
     Ok(Arrived {
         peer: Arc::clone(peer),
         encoding,
-        deadline: Instant::now() + time_left.min(LONGEST_CALL),
+        deadline: now + time_left.min(LONGEST_CALL),
         correlation: correlation.unwrap_or_else(Id::random),
         repeated,
         metadata,

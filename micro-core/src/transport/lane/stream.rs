@@ -71,7 +71,7 @@ async fn begin<L: Link>(
     if request.body.len() > MAX_MESSAGE {
         return Err(too_large(request.body.len()).with_executed(Executed::No));
     }
-    let guard = shared.stream()?;
+    let guard = shared.stream(&request.target)?;
     let refused = |_| shared.gone(Executed::No);
     let (send, receive) = shared.link.open().await.map_err(refused)?;
     let mut send = Outgoing::new(send);

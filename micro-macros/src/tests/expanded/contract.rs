@@ -110,15 +110,14 @@ pub trait Quotes: Sync + ::micro::__private::Shared + ::micro::__private::std::m
         self: ::micro::__private::Arc<Self>,
         method: ::micro::__private::std::primitive::u16,
         mut call: ::micro::__private::Incoming,
-    ) -> impl ::micro::__private::Future<
-        Output = ::micro::__private::Outcome,
-    > + ::micro::__private::std::marker::Send {
-        async move {
-            match method {
-                0u16 => {
+    ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
+        match method {
+            0u16 => {
+                ::micro::__private::run(async move {
                     let request = ::micro::__private::request(
                         const { ::micro::__private::codec::<QuoteRequest>().decode },
-                        &call,
+                        call.encoding,
+                        call.body,
                     )?;
                     ::micro::__private::reply(
                         const { ::micro::__private::codec::<Quote>().encode },
@@ -129,8 +128,10 @@ pub trait Quotes: Sync + ::micro::__private::Shared + ::micro::__private::std::m
                             )
                             .await,
                     )
-                }
-                1u16 => {
+                })
+            }
+            1u16 => {
+                ::micro::__private::run(async move {
                     ::micro::__private::reply(
                         const { ::micro::__private::answer::<()>().encode },
                         const {
@@ -145,14 +146,17 @@ pub trait Quotes: Sync + ::micro::__private::Shared + ::micro::__private::std::m
                                 .await,
                         ),
                     )
-                }
-                2u16 => {
+                })
+            }
+            2u16 => {
+                ::micro::__private::run(async move {
                     let outbound = ::micro::__private::outbound::<
                         u32,
                     >(const { ::micro::__private::codec::<u32>().encode }, &mut call)?;
                     let request = ::micro::__private::request(
                         const { ::micro::__private::codec::<u32>().decode },
-                        &call,
+                        call.encoding,
+                        call.body,
                     )?;
                     ::micro::__private::forward(
                             ::micro::__private::require_stream(
@@ -161,8 +165,12 @@ pub trait Quotes: Sync + ::micro::__private::Shared + ::micro::__private::std::m
                             outbound,
                         )
                         .await
-                }
-                _ => ::micro::__private::no_method(&call),
+                })
+            }
+            _ => {
+                ::micro::__private::run(async move {
+                    ::micro::__private::no_method(&call)
+                })
             }
         }
     }
@@ -243,6 +251,10 @@ impl QuotesClient {
             ::micro::__private::codec::<QuoteRequest>().encode
         }),
         const { ::micro::__private::codec::<Quote>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<QuoteRequest>::TYPE,
+            reply: ::micro::__private::Probe::<Quote>::TYPE,
+        },
     );
     ///The route `quotes.ping`.
     pub const PING: ::micro::__private::Route<
@@ -258,6 +270,10 @@ impl QuotesClient {
             ::micro::__private::codec::<()>().encode
         }),
         const { ::micro::__private::answer::<()>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<()>::TYPE,
+            reply: ::micro::__private::Probe::<()>::TYPE,
+        },
     );
     ///The route `quotes.ticks`.
     pub const TICKS: ::micro::__private::Route<
@@ -273,6 +289,10 @@ impl QuotesClient {
             ::micro::__private::codec::<u32>().encode
         }),
         const { ::micro::__private::codec::<()>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<u32>::TYPE,
+            reply: ::micro::__private::Probe::<u32>::TYPE,
+        },
     );
     ///Calls `quotes.quote`.
     #[inline]

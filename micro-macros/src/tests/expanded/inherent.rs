@@ -90,6 +90,10 @@ impl GreeterClient {
             ::micro::__private::codec::<HelloRequest>().encode
         }),
         const { ::micro::__private::codec::<String>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<HelloRequest>::TYPE,
+            reply: ::micro::__private::Probe::<String>::TYPE,
+        },
     );
     ///The route `greeter.add`.
     pub const ADD: ::micro::__private::Route<
@@ -111,6 +115,29 @@ impl GreeterClient {
             >(),
         ),
         const { ::micro::__private::answer::<i64>().decode },
+        ::micro::__private::schema::Contract {
+            request: &::micro::__private::schema::Type {
+                name: "",
+                id: ::micro::__private::Option::None,
+                shape: ::micro::__private::schema::Shape::Struct(
+                    &[
+                        ::micro::__private::schema::Field {
+                            name: "a",
+                            ty: || ::micro::__private::Probe::<i64>::TYPE,
+                            optional: false,
+                            docs: "",
+                        },
+                        ::micro::__private::schema::Field {
+                            name: "b",
+                            ty: || ::micro::__private::Probe::<i64>::TYPE,
+                            optional: false,
+                            docs: "",
+                        },
+                    ],
+                ),
+            },
+            reply: ::micro::__private::Probe::<i64>::TYPE,
+        },
     );
     /// Greets.
     #[inline]
@@ -263,90 +290,110 @@ const _: () = {
         ) -> ::micro::__private::Result<Self> {
             ::micro::__private::constructor::<Greeter>()(from).await
         }
-        async fn dispatch(
+        fn dispatch(
             self: ::micro::__private::Arc<Self>,
             method: ::micro::__private::std::primitive::u16,
             mut call: ::micro::__private::Incoming,
-        ) -> ::micro::__private::Outcome {
+        ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
             match method {
                 0u16 => {
-                    let request = ::micro::__private::request(
-                        const { ::micro::__private::codec::<HelloRequest>().decode },
-                        &call,
-                    )?;
-                    ::micro::__private::reply(
-                        const { ::micro::__private::codec::<String>().encode },
-                        const { ::micro::__private::error::<Refused>().into_status },
-                        call.encoding,
-                        ::micro::__private::require_send(
-                                <Self>::hello(
-                                    &*self,
-                                    ::micro::__private::from_context::<
-                                        Context,
-                                    >()(&call.context)?,
-                                    request,
-                                ),
-                            )
-                            .await,
-                    )
-                }
-                1u16 => {
-                    let (argument0, argument1) = ::micro::__private::arguments(
-                        const {
-                            ::micro::__private::args::<
-                                (
-                                    <i64 as ::micro::__private::Argument>::Type,
-                                    <i64 as ::micro::__private::Argument>::Type,
-                                ),
-                            >()
-                                .decode
-                        },
-                        &["a", "b"],
-                        &call,
-                    )?;
-                    ::micro::__private::reply(
-                        const { ::micro::__private::answer::<i64>().encode },
-                        const {
-                            ::micro::__private::error::<::micro::__private::Infallible>()
-                                .into_status
-                        },
-                        call.encoding,
-                        ::micro::__private::infallible(
+                    ::micro::__private::run(async move {
+                        let request = ::micro::__private::request(
+                            const { ::micro::__private::codec::<HelloRequest>().decode },
+                            call.encoding,
+                            call.body,
+                        )?;
+                        ::micro::__private::reply(
+                            const { ::micro::__private::codec::<String>().encode },
+                            const { ::micro::__private::error::<Refused>().into_status },
+                            call.encoding,
                             ::micro::__private::require_send(
-                                    <Self>::add(&*self, argument0, argument1),
+                                    <Self>::hello(
+                                        &*self,
+                                        ::micro::__private::from_context::<
+                                            Context,
+                                        >()(&call.context)?,
+                                        request,
+                                    ),
                                 )
                                 .await,
-                        ),
-                    )
+                        )
+                    })
                 }
-                _ => ::micro::__private::no_method(&call),
+                1u16 => {
+                    ::micro::__private::run(async move {
+                        let (argument0, argument1) = ::micro::__private::arguments(
+                            const {
+                                ::micro::__private::args::<
+                                    (
+                                        <i64 as ::micro::__private::Argument>::Type,
+                                        <i64 as ::micro::__private::Argument>::Type,
+                                    ),
+                                >()
+                                    .decode
+                            },
+                            &["a", "b"],
+                            call.encoding,
+                            call.body,
+                        )?;
+                        ::micro::__private::reply(
+                            const { ::micro::__private::answer::<i64>().encode },
+                            const {
+                                ::micro::__private::error::<
+                                    ::micro::__private::Infallible,
+                                >()
+                                    .into_status
+                            },
+                            call.encoding,
+                            ::micro::__private::infallible(
+                                ::micro::__private::require_send(
+                                        <Self>::add(&*self, argument0, argument1),
+                                    )
+                                    .await,
+                            ),
+                        )
+                    })
+                }
+                _ => {
+                    ::micro::__private::run(async move {
+                        ::micro::__private::no_method(&call)
+                    })
+                }
             }
         }
-        async fn deliver(
+        fn deliver(
             self: ::micro::__private::Arc<Self>,
             subscription: ::micro::__private::std::primitive::u16,
             call: ::micro::__private::Incoming,
-        ) -> ::micro::__private::Outcome {
+        ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
             match subscription {
                 0u16 => {
-                    let event = ::micro::__private::request(
-                        const {
-                            ::micro::__private::event::<OrderCreated>().codec.decode
-                        },
-                        &call,
-                    )?;
-                    ::micro::__private::done(
-                        const {
-                            ::micro::__private::error::<
-                                <Result<()> as ::micro::__private::Fallible>::Err,
-                            >()
-                                .into_status
-                        },
-                        call.encoding,
-                        ::micro::__private::require_send(<Self>::on(&*self, event)).await,
-                    )
+                    ::micro::__private::run(async move {
+                        let event = ::micro::__private::request(
+                            const {
+                                ::micro::__private::event::<OrderCreated>().codec.decode
+                            },
+                            call.encoding,
+                            call.body,
+                        )?;
+                        ::micro::__private::done(
+                            const {
+                                ::micro::__private::error::<
+                                    <Result<()> as ::micro::__private::Fallible>::Err,
+                                >()
+                                    .into_status
+                            },
+                            call.encoding,
+                            ::micro::__private::require_send(<Self>::on(&*self, event))
+                                .await,
+                        )
+                    })
                 }
-                _ => ::micro::__private::no_method(&call),
+                _ => {
+                    ::micro::__private::run(async move {
+                        ::micro::__private::no_method(&call)
+                    })
+                }
             }
         }
     }

@@ -80,6 +80,10 @@ pub mod greeter {
                 ::micro::__private::codec::<String>().encode
             }),
             const { ::micro::__private::answer::<String>().decode },
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<String>::TYPE,
+                reply: ::micro::__private::Probe::<String>::TYPE,
+            },
         );
         ///Calls `greeter.hello`.
         #[inline]
@@ -166,41 +170,52 @@ pub mod greeter {
             ) -> ::micro::__private::Result<Self> {
                 ::micro::__private::StdResult::Ok(Service)
             }
-            async fn dispatch(
+            fn dispatch(
                 self: ::micro::__private::Arc<Self>,
                 method: ::micro::__private::std::primitive::u16,
                 mut call: ::micro::__private::Incoming,
-            ) -> ::micro::__private::Outcome {
+            ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
                 match method {
                     0u16 => {
-                        let request = ::micro::__private::request(
-                            const { ::micro::__private::codec::<String>().decode },
-                            &call,
-                        )?;
-                        ::micro::__private::reply(
-                            const { ::micro::__private::answer::<String>().encode },
-                            const {
-                                ::micro::__private::error::<
-                                    ::micro::__private::Infallible,
-                                >()
-                                    .into_status
-                            },
-                            call.encoding,
-                            ::micro::__private::infallible(
-                                ::micro::__private::require_send(self::hello(request)).await,
-                            ),
-                        )
+                        ::micro::__private::run(async move {
+                            let request = ::micro::__private::request(
+                                const { ::micro::__private::codec::<String>().decode },
+                                call.encoding,
+                                call.body,
+                            )?;
+                            ::micro::__private::reply(
+                                const { ::micro::__private::answer::<String>().encode },
+                                const {
+                                    ::micro::__private::error::<
+                                        ::micro::__private::Infallible,
+                                    >()
+                                        .into_status
+                                },
+                                call.encoding,
+                                ::micro::__private::infallible(
+                                    ::micro::__private::require_send(self::hello(request)).await,
+                                ),
+                            )
+                        })
                     }
-                    _ => ::micro::__private::no_method(&call),
+                    _ => {
+                        ::micro::__private::run(async move {
+                            ::micro::__private::no_method(&call)
+                        })
+                    }
                 }
             }
-            async fn deliver(
+            fn deliver(
                 self: ::micro::__private::Arc<Self>,
                 subscription: ::micro::__private::std::primitive::u16,
                 call: ::micro::__private::Incoming,
-            ) -> ::micro::__private::Outcome {
+            ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
                 match subscription {
-                    _ => ::micro::__private::no_method(&call),
+                    _ => {
+                        ::micro::__private::run(async move {
+                            ::micro::__private::no_method(&call)
+                        })
+                    }
                 }
             }
         }

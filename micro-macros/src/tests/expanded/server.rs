@@ -72,41 +72,48 @@ where
                         .await?,
                 )
             }
-            async fn dispatch(
+            fn dispatch(
                 self: ::micro::__private::Arc<Self>,
                 method: ::micro::__private::std::primitive::u16,
                 call: ::micro::__private::Incoming,
-            ) -> ::micro::__private::Outcome {
-                <Self as api::Quotes>::__micro_dispatch(self, method, call).await
+            ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
+                <Self as api::Quotes>::__micro_dispatch(self, method, call)
             }
-            async fn deliver(
+            fn deliver(
                 self: ::micro::__private::Arc<Self>,
                 subscription: ::micro::__private::std::primitive::u16,
                 call: ::micro::__private::Incoming,
-            ) -> ::micro::__private::Outcome {
+            ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
                 match subscription {
                     0u16 => {
-                        let event = ::micro::__private::request(
-                            const {
-                                ::micro::__private::event::<OrderCreated>().codec.decode
-                            },
-                            &call,
-                        )?;
-                        ::micro::__private::done(
-                            const {
-                                ::micro::__private::error::<
-                                    ::micro::__private::Infallible,
-                                >()
-                                    .into_status
-                            },
-                            call.encoding,
-                            ::micro::__private::infallible(
-                                ::micro::__private::require_send(<Self>::on(&*self, event))
-                                    .await,
-                            ),
-                        )
+                        ::micro::__private::run(async move {
+                            let event = ::micro::__private::request(
+                                const {
+                                    ::micro::__private::event::<OrderCreated>().codec.decode
+                                },
+                                call.encoding,
+                                call.body,
+                            )?;
+                            ::micro::__private::done(
+                                const {
+                                    ::micro::__private::error::<
+                                        ::micro::__private::Infallible,
+                                    >()
+                                        .into_status
+                                },
+                                call.encoding,
+                                ::micro::__private::infallible(
+                                    ::micro::__private::require_send(<Self>::on(&*self, event))
+                                        .await,
+                                ),
+                            )
+                        })
                     }
-                    _ => ::micro::__private::no_method(&call),
+                    _ => {
+                        ::micro::__private::run(async move {
+                            ::micro::__private::no_method(&call)
+                        })
+                    }
                 }
             }
         }

@@ -84,6 +84,10 @@ impl FlowClient {
             ::micro::__private::codec::<u32>().encode
         }),
         const { ::micro::__private::codec::<()>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<u32>::TYPE,
+            reply: ::micro::__private::Probe::<u32>::TYPE,
+        },
     );
     ///The route `flow.sum`.
     pub const SUM: ::micro::__private::Route<
@@ -99,6 +103,10 @@ impl FlowClient {
             ::micro::__private::codec::<()>().encode
         }),
         const { ::micro::__private::codec::<u32>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<u32>::TYPE,
+            reply: ::micro::__private::Probe::<u32>::TYPE,
+        },
     );
     ///The route `flow.both`.
     pub const BOTH: ::micro::__private::Route<
@@ -120,6 +128,10 @@ impl FlowClient {
             >(),
         ),
         const { ::micro::__private::answer::<()>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<u32>::TYPE,
+            reply: ::micro::__private::Probe::<u8>::TYPE,
+        },
     );
     #[cfg(feature = "x")]
     ///The route `flow.opened`.
@@ -136,6 +148,10 @@ impl FlowClient {
             ::micro::__private::codec::<()>().encode
         }),
         const { ::micro::__private::codec::<()>().decode },
+        ::micro::__private::schema::Contract {
+            request: ::micro::__private::Probe::<()>::TYPE,
+            reply: ::micro::__private::Probe::<u8>::TYPE,
+        },
     );
     ///Calls `flow.out`.
     #[inline]
@@ -312,11 +328,11 @@ const _: () = {
         ) -> ::micro::__private::Result<Self> {
             ::micro::__private::manual::<Self>("flow")
         }
-        async fn dispatch(
+        fn dispatch(
             self: ::micro::__private::Arc<Self>,
             method: ::micro::__private::std::primitive::u16,
             mut call: ::micro::__private::Incoming,
-        ) -> ::micro::__private::Outcome {
+        ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
             if method
                 == const {
                     ::micro::__private::check::method_index(
@@ -325,13 +341,14 @@ const _: () = {
                     )
                 }
             {
-                return {
+                return ::micro::__private::run(async move {
                     let outbound = ::micro::__private::outbound::<
                         u32,
                     >(const { ::micro::__private::codec::<u32>().encode }, &mut call)?;
                     let request = ::micro::__private::request(
                         const { ::micro::__private::codec::<u32>().decode },
-                        &call,
+                        call.encoding,
+                        call.body,
                     )?;
                     ::micro::__private::done(
                         const {
@@ -346,7 +363,7 @@ const _: () = {
                             )
                             .await,
                     )
-                };
+                });
             }
             if method
                 == const {
@@ -356,7 +373,7 @@ const _: () = {
                     )
                 }
             {
-                return {
+                return ::micro::__private::run(async move {
                     let inbound = ::micro::__private::inbound::<
                         u32,
                     >(const { ::micro::__private::codec::<u32>().decode }, &mut call)?;
@@ -372,7 +389,7 @@ const _: () = {
                         ::micro::__private::require_send(<Self>::sum(&*self, inbound))
                             .await,
                     )
-                };
+                });
             }
             if method
                 == const {
@@ -382,7 +399,7 @@ const _: () = {
                     )
                 }
             {
-                return {
+                return ::micro::__private::run(async move {
                     let inbound = ::micro::__private::inbound::<
                         u32,
                     >(const { ::micro::__private::codec::<u32>().decode }, &mut call)?;
@@ -400,7 +417,8 @@ const _: () = {
                                 .decode
                         },
                         &["a", "b"],
-                        &call,
+                        call.encoding,
+                        call.body,
                     )?;
                     ::micro::__private::done(
                         const {
@@ -421,7 +439,7 @@ const _: () = {
                                 .await,
                         ),
                     )
-                };
+                });
             }
             #[cfg(feature = "x")]
             if method
@@ -432,7 +450,7 @@ const _: () = {
                     )
                 }
             {
-                return {
+                return ::micro::__private::run(async move {
                     let outbound = ::micro::__private::outbound::<
                         u8,
                     >(const { ::micro::__private::codec::<u8>().encode }, &mut call)?;
@@ -455,17 +473,21 @@ const _: () = {
                             call.encoding,
                         )
                         .await
-                };
+                });
             }
-            ::micro::__private::no_method(&call)
+            ::micro::__private::run(async move { ::micro::__private::no_method(&call) })
         }
-        async fn deliver(
+        fn deliver(
             self: ::micro::__private::Arc<Self>,
             subscription: ::micro::__private::std::primitive::u16,
             call: ::micro::__private::Incoming,
-        ) -> ::micro::__private::Outcome {
+        ) -> ::micro::__private::BoxFuture<'static, ::micro::__private::Outcome> {
             match subscription {
-                _ => ::micro::__private::no_method(&call),
+                _ => {
+                    ::micro::__private::run(async move {
+                        ::micro::__private::no_method(&call)
+                    })
+                }
             }
         }
     }

@@ -115,3 +115,41 @@ async fn a_call_without_a_deadline_of_its_own_has_one() {
     let status = counter.add(2, 60_000).timeout(short).await.expect_err("no time");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
 }
+
+/// What a client may have been built from before `Counter` became what it is.
+mod before {
+    use micro::prelude::*;
+
+    #[message]
+    #[derive(Debug)]
+    pub struct Order {
+        pub sku: String,
+        pub count: String,
+    }
+
+    #[service(name = "counter")]
+    pub trait Counter {
+        #[handler(idempotent)]
+        async fn order(&self, order: Order) -> Order;
+        #[handler(idempotent)]
+        async fn pid(&self) -> u64;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_another_contract_fails_where_it_differs_and_says_how() {
+    let home = Home::new();
+    let server = serve(&home, "counter").await;
+    let app = home.client().await;
+    let counter: before::CounterClient = app.service();
+    let order = || before::Order { sku: "mug".into(), count: "two".into() };
+    // The first may be on its way before the server has said what it is.
+    counter.order(order()).await.expect_err("is not read");
+    let status = counter.order(order()).await.expect_err("does not fit");
+    assert_eq!((status.code(), status.executed()), (Code::FailedPrecondition, Executed::No));
+    let differs = "`counter.order` differs between this client and the server: `request.count`: \
+                   this client sends a string, the server takes a whole number from 0 to 4294967295";
+    assert!(status.message().starts_with(differs), "{status}");
+    // Wider than what the server sends, so it fits.
+    assert_eq!(counter.pid().await.expect("fits"), u64::from(server.pid()));
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::status::Result;
 use crate::transport::Route;
+use crate::wire::MAX_ROUTES;
 
 /// A handler that keeps the reader longer than [`SLOW`] twice within a few calls, or than [`VERY_SLOW`]
 /// once, gets tasks of its own from then on, so that it does not hold up its neighbours. Once is not
@@ -20,13 +21,17 @@ impl Routes {
         self.0.get_mut(number as usize)?.as_deref_mut()
     }
 
-    /// The number is below [`MAX_ROUTES`].
-    pub(super) fn insert(&mut self, number: u32, route: Result<Route>) {
+    /// `false` when the number is too large, or stands for a route already.
+    pub(super) fn insert(&mut self, number: u32, route: Result<Route>) -> bool {
         let number = number as usize;
+        if number >= MAX_ROUTES || self.0.get(number).is_some_and(Option::is_some) {
+            return false;
+        }
         if self.0.len() <= number {
             self.0.resize_with(number + 1, || None);
         }
         self.0[number] = Some(Box::new(Known { route, slowness: 0 }));
+        true
     }
 }
 

@@ -91,7 +91,7 @@ impl<L: Link> Served<L> {
             let text = format!("{} is a {} call", route.target, expected.name());
             return Err(Status::invalid_argument(text).with_executed(Executed::No));
         }
-        let mut call = arrived(&self.peer, head, body)?;
+        let mut call = arrived(&self.peer, head, body, Instant::now())?;
         let mut outbound = None;
         if expected.has_outbound() {
             let (sink, receiver) = items::items();
