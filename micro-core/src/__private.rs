@@ -209,7 +209,7 @@ pub fn request<T>(decode: Decode<T>, encoding: Encoding, body: Bytes) -> Result<
 
 /// Decodes several arguments. Without a bound, which [`args`] has.
 pub fn arguments<T>(
-    decode: fn(crate::codec::args::Names, Encoding, &[u8]) -> Result<T>,
+    decode: fn(crate::codec::args::Names, Encoding, &Bytes) -> Result<T>,
     names: crate::codec::args::Names,
     encoding: Encoding,
     body: Bytes,

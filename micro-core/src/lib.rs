@@ -57,7 +57,7 @@ pub mod __private;
 pub use app::{App, Running, connect, run, start};
 pub use call::{BoxFuture, Incoming, Outcome, Reply, Side};
 pub use client::{Call, Channel, Client, ServiceClient};
-pub use codec::{Encoding, Wire};
+pub use codec::{Blob, Encoding, Wire};
 pub use context::{Context, FromContext, Peer, Principal};
 pub use event::Event;
 pub use fault::{CallError, HandlerError};

@@ -100,6 +100,11 @@ impl Items {
         Self(Box::pin(stream))
     }
 
+    /// The items that are sent into the other end of a channel, for transports within one process.
+    pub fn sent(mut channel: Outbound) -> Self {
+        Self::new(from_fn(move |cx| channel.poll_recv(cx).map(|item| item.map(Ok))))
+    }
+
     /// The next encoded item.
     ///
     /// # Cancel safety

@@ -105,7 +105,7 @@ pub use micro_core::{
 
 // What the methods and constants of generated clients are made of.
 #[doc(inline)]
-pub use micro_core::client::{Idempotent, Once, Pending, RepeatSafe, Route, StreamCall};
+pub use micro_core::client::{Awaited, Idempotent, Once, Pending, RepeatSafe, Route, StreamCall};
 
 // What a service is made of.
 #[doc(inline)]
@@ -119,7 +119,7 @@ pub use micro_core::{
 
 // What travels.
 #[doc(inline)]
-pub use micro_core::{Event, HandlerError, Id, Pattern, Schema, Topic, Wire};
+pub use micro_core::{Blob, Event, HandlerError, Id, Pattern, Schema, Topic, Wire};
 
 #[doc(inline)]
 pub use micro_macros::{

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::builtin;
+use crate::call::Kind;
 use crate::client::Client;
 use crate::codec::{self, Encoding};
 use crate::describe::{Health, ServiceDescription};
@@ -14,7 +15,8 @@ use crate::id::Id;
 use crate::metadata::Metadata;
 use crate::registry::Instance;
 use crate::status::{Result, Status};
-use crate::transport::Request;
+use crate::stream::{Items, Outbound};
+use crate::transport::{LONGEST_CALL, Request};
 
 /// What the process of `instance` serves. The process proves first that it speaks for the service that
 /// the record names.
@@ -39,6 +41,9 @@ pub async fn health(client: &Client, instance: &Instance, wait: Duration) -> Res
     codec::decode(Encoding::MessagePack, &reply)
 }
 
+/// How long connecting and opening a stream may take.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
+
 /// Nothing, in MessagePack.
 const NIL: &[u8] = &[0xc0];
 
@@ -51,18 +56,8 @@ pub(super) async fn ask(
     body: Bytes,
     wait: Duration,
 ) -> Result<Bytes> {
-    let now = Instant::now();
-    let deadline = now + wait;
-    let request = Request {
-        target: Target::new(builtin::NAME, method),
-        encoding: Encoding::MessagePack,
-        now,
-        deadline,
-        correlation: Id::random(),
-        repeated: false,
-        metadata: Metadata::new(),
-        body,
-    };
+    let request = request(Target::new(builtin::NAME, method), wait, body);
+    let deadline = request.deadline;
     let correlation = request.correlation;
     let send = async {
         let endpoint = client.resolver().instance(instance).await?;
@@ -76,5 +71,43 @@ pub(super) async fn ask(
             instance.id, instance.service
         ))
         .with_correlation(correlation)),
+    }
+}
+
+/// Opens a stream to a handler of the framework's own service on one instance, like [`ask`]. It may live
+/// as long as any call may.
+pub(super) async fn open(
+    client: &Client,
+    instance: &Instance,
+    method: &'static str,
+    outbound: Outbound,
+) -> Result<Items> {
+    let target = Target { kind: Kind::Bidi, ..Target::new(builtin::NAME, method) };
+    let request = request(target, LONGEST_CALL, Bytes::new());
+    let open = async {
+        let endpoint = client.resolver().instance(instance).await?;
+        let connection = endpoint.connection().await?;
+        connection.open(request, Some(outbound)).await
+    };
+    match timeout(OPEN_WAIT, open).await {
+        Ok(opened) => opened,
+        Err(_) => Err(Status::unavailable(format!(
+            "instance {} of `{}` did not take `{method}` within {OPEN_WAIT:?}",
+            instance.id, instance.service
+        ))),
+    }
+}
+
+fn request(target: Target, wait: Duration, body: Bytes) -> Request {
+    let now = Instant::now();
+    Request {
+        target,
+        encoding: Encoding::MessagePack,
+        now,
+        deadline: now + wait,
+        correlation: Id::random(),
+        repeated: false,
+        metadata: Metadata::new(),
+        body,
     }
 }

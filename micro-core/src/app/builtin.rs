@@ -1,5 +1,5 @@
 //! The framework's own service, `_micro`, which every process serves: what it is, how it is, and the door
-//! for messages of the embedded broker.
+//! for the messages of the embedded broker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::broker::direct::{DirectBroker, Envelope};
+use crate::broker::direct::DirectBroker;
 use crate::codec;
 use crate::describe::{Health, ServiceDescription};
 use crate::handler::{BoxFuture, Incoming, Outcome, Reply, Service};
 use crate::schema::ANY;
 use crate::service::{Access, Kind, Location, MethodDescriptor, ServiceDescriptor};
-use crate::status::{Result, Status};
+use crate::status::Status;
 
 /// Its name. Users' names begin with a letter or digit, so it cannot be taken.
 pub const NAME: &str = "_micro";
@@ -21,11 +21,14 @@ pub const NAME: &str = "_micro";
 pub const DESCRIBE: &str = "describe";
 /// `() -> Health`
 pub const HEALTH: &str = "health";
-/// [`Envelope`] `-> ()`: a message for a group of this process; the reply acknowledges it.
-pub const DELIVER: &str = "deliver";
+/// A stream both ways: messages for the groups of this process, and what became of them.
+pub const EVENTS: &str = "events";
 
-const METHODS: &[MethodDescriptor] =
-    &[method(DESCRIBE, true), method(HEALTH, true), method(DELIVER, false)];
+const METHODS: &[MethodDescriptor] = &[
+    method(DESCRIBE, Kind::Unary, true),
+    method(HEALTH, Kind::Unary, true),
+    method(EVENTS, Kind::Bidi, false),
+];
 
 static DESCRIPTOR: ServiceDescriptor = ServiceDescriptor {
     name: NAME,
@@ -41,10 +44,10 @@ static DESCRIPTOR: ServiceDescriptor = ServiceDescriptor {
 
 const HERE: Location = Location { krate: "micro-core", file: file!(), line: line!() };
 
-const fn method(name: &'static str, idempotent: bool) -> MethodDescriptor {
+const fn method(name: &'static str, kind: Kind, idempotent: bool) -> MethodDescriptor {
     MethodDescriptor {
         name,
-        kind: Kind::Unary,
+        kind,
         idempotent,
         access: Access::Domain,
         http: None,
@@ -86,7 +89,7 @@ impl Service for Builtin {
         let reply = match METHODS[usize::from(method)].name {
             DESCRIBE => codec::encode(encoding, &self.describe()),
             HEALTH => codec::encode(encoding, &self.health()),
-            _ => return Box::pin(deliver(self.direct.clone(), call)),
+            _ => return Box::pin(events(self.direct.clone(), call)),
         };
         Box::pin(async move { reply.map(Reply::new) })
     }
@@ -113,10 +116,12 @@ impl Builtin {
     }
 }
 
-async fn deliver(direct: Option<DirectBroker>, call: Incoming) -> Outcome {
-    let received: Result<()> = match direct {
-        Some(broker) => broker.receive(Envelope::decode(&call.body)?).await,
-        None => Err(Status::unimplemented("this process has no broker of its own")),
+async fn events(direct: Option<DirectBroker>, mut call: Incoming) -> Outcome {
+    let (Some(items), Some(sink)) = (call.inbound.take(), call.outbound.take()) else {
+        return Err(Status::internal("a stream without its ends"));
     };
-    received.map(|()| Reply::new(Bytes::new()))
+    let Some(broker) = direct else {
+        return Err(Status::unimplemented("this process has no broker of its own"));
+    };
+    broker.serve(items, sink).await.map(|()| Reply::new(Bytes::new()))
 }

@@ -33,6 +33,7 @@ pub(super) struct Parts {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) publisher: Publisher,
     pub(super) broker: Arc<dyn Broker>,
+    pub(super) direct: Option<DirectBroker>,
     pub(super) shared: Shared,
     pub(super) subscriptions: Subscriptions,
     pub(super) registered: Option<Registered>,
@@ -115,6 +116,7 @@ impl Running {
             settings,
             transport,
             broker,
+            direct,
             shared,
             subscriptions,
             registered,
@@ -126,6 +128,9 @@ impl Running {
         state.draining.store(true, Ordering::Release);
         if let Some(registered) = registered {
             registered.release().await;
+        }
+        if let Some(direct) = &direct {
+            direct.stop_receiving();
         }
         // Calls may publish, and what is published needs its subscribers: in this order.
         if let Some(listener) = &listener {

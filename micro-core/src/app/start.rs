@@ -122,6 +122,7 @@ pub(super) async fn start(app: App) -> Result<Running> {
         transport,
         publisher,
         broker,
+        direct,
         shared: given,
         subscriptions,
         registered,

@@ -1,9 +1,13 @@
 //! Subscriptions of services: from the broker through the interceptors to the user's function.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -20,6 +24,16 @@ use crate::topic::Pattern;
 
 /// How long a handler may take for one event; the broker then gives it to another.
 const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// Messages that are begun before other tasks get their turn.
+const TURN: usize = 64;
+/// Handlers that take longer before they wait, on average of a turn, should have a task each, so that
+/// several run side by side: a task costs less than a tenth of that.
+const SLOW: Duration = Duration::from_micros(50);
+/// Turns in a row that must be slow: one may be the fault of the system.
+const SLOW_TURNS: u32 = 3;
+/// How long handlers then get tasks, until they are measured again.
+const SLOW_FOR: Duration = Duration::from_secs(10);
 
 /// All subscriptions of a process.
 #[derive(Debug)]
@@ -73,7 +87,6 @@ fn subscribe(subscription: &SubscriptionDescriptor, service: &str) -> Result<Sub
     })
 }
 
-#[derive(Clone)]
 struct Subscriber {
     server: Server,
     service: usize,
@@ -81,26 +94,34 @@ struct Subscriber {
     group: String,
 }
 
+/// What handles the messages of a subscription: where they are taken, as long as handlers do not wait.
+struct Handling {
+    deliveries: Subscription,
+    /// Handlers that wait for something.
+    waiting: JoinSet<()>,
+    /// Turns in a row in which handlers took long before they waited.
+    slow_turns: u32,
+    /// Until when each gets a task at once because of that.
+    slow_until: Option<Instant>,
+}
+
 impl Subscriber {
-    async fn run(self, mut deliveries: Subscription, mut stop: watch::Receiver<bool>) {
-        // The broker hands out a bounded number of messages before the first is acknowledged.
-        let mut handling = JoinSet::new();
-        loop {
-            tokio::select! {
-                delivery = deliveries.next() => match delivery {
-                    Some(delivery) => { handling.spawn(self.clone().handle(delivery)); }
-                    None => break,
-                },
-                Some(_) = handling.join_next() => {}
-                _ = stop.wait_for(|stop| *stop) => break,
-            }
-        }
+    async fn run(self, deliveries: Subscription, mut stop: watch::Receiver<bool>) {
+        let this = Arc::new(self);
+        let mut handling = Handling::new(deliveries);
+        let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        poll_fn(|cx| match stopped.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => handling.poll(&this, cx),
+        })
+        .await;
         // What it had been handed and not begun goes back to the group at once.
+        let Handling { deliveries, mut waiting, .. } = handling;
         drop(deliveries);
-        while handling.join_next().await.is_some() {}
+        while waiting.join_next().await.is_some() {}
     }
 
-    async fn handle(self, delivery: Delivery) {
+    async fn handle(self: Arc<Self>, delivery: Delivery) {
         let call = self.call(&delivery.message);
         match self.server.deliver(self.service, self.index, call).await {
             Ok(_) => delivery.ack(),
@@ -126,5 +147,46 @@ impl Subscriber {
             inbound: None,
             outbound: None,
         }
+    }
+}
+
+impl Handling {
+    fn new(deliveries: Subscription) -> Self {
+        Self { deliveries, waiting: JoinSet::new(), slow_turns: 0, slow_until: None }
+    }
+
+    /// Handles what there is, and ends when there will be nothing more.
+    fn poll(&mut self, subscriber: &Arc<Subscriber>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(_)) = self.waiting.poll_join_next(cx) {}
+        let began = Instant::now();
+        let slow = self.slow_until.is_some_and(|until| began < until);
+        let mut count = 0;
+        let polled = loop {
+            if count == TURN {
+                cx.waker().wake_by_ref();
+                break Poll::Pending;
+            }
+            let delivery = match Pin::new(&mut self.deliveries).poll_next(cx) {
+                Poll::Ready(Some(delivery)) => delivery,
+                Poll::Ready(None) => break Poll::Ready(()),
+                Poll::Pending => break Poll::Pending,
+            };
+            count += 1;
+            let mut run = Box::pin(Arc::clone(subscriber).handle(delivery));
+            // What it waits for wakes the task that polled it last.
+            if slow || run.as_mut().poll(cx).is_pending() {
+                self.waiting.spawn(run);
+            }
+        };
+        if count > 0 && !slow {
+            self.measure(began, count as u32);
+        }
+        polled
+    }
+
+    fn measure(&mut self, began: Instant, count: u32) {
+        let now = Instant::now();
+        self.slow_turns = if now - began > SLOW * count { self.slow_turns + 1 } else { 0 };
+        self.slow_until = (self.slow_turns >= SLOW_TURNS).then(|| now + SLOW_FOR);
     }
 }

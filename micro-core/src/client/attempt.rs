@@ -168,14 +168,16 @@ impl Future for Unary<'_> {
                 this.step = Step::Ended(None);
                 Poll::Ready(outcome)
             }
-            Step::Ended(status) => {
-                let ended = || Status::internal("a call was polled after its end");
-                Poll::Ready(Err(status.take().unwrap_or_else(ended)))
-            }
-            // Left by `begin` above.
-            Step::Begin | Step::Sent(_) => Poll::Pending,
+            Step::Ended(status) => Poll::Ready(Err(status.take().unwrap_or_else(ended))),
+            // Left above.
+            Step::Begin | Step::Sent(_) => Poll::Ready(Err(ended())),
         }
     }
+}
+
+#[cold]
+fn ended() -> Status {
+    Status::internal("a call was polled after its end")
 }
 
 /// Where a call goes.

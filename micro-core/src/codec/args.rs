@@ -26,7 +26,7 @@ pub type Names = &'static [&'static str];
 #[derive(Debug)]
 pub struct ArgsCodec<T> {
     /// Decodes.
-    pub decode: fn(Names, Encoding, &[u8]) -> Result<T>,
+    pub decode: fn(Names, Encoding, &Bytes) -> Result<T>,
     /// Encodes.
     pub encode: fn(Names, Encoding, &T) -> Result<Bytes>,
 }
@@ -37,7 +37,7 @@ pub const fn args<T: WireArgs>() -> ArgsCodec<T> {
 }
 
 fn encode<T: WireArgs>(names: Names, encoding: Encoding, value: &T) -> Result<Bytes> {
-    super::encode(encoding, &Named(names, value))
+    super::encode_to_send(encoding, &Named(names, value))
 }
 
 struct Named<'a, T>(Names, &'a T);
@@ -48,8 +48,9 @@ impl<T: WireArgs> Serialize for Named<'_, T> {
     }
 }
 
-fn decode<T: WireArgs>(names: Names, encoding: Encoding, bytes: &[u8]) -> Result<T> {
-    super::decode_seed(encoding, bytes, Seed::<T>(names, PhantomData))
+fn decode<T: WireArgs>(names: Names, encoding: Encoding, message: &Bytes) -> Result<T> {
+    let seed = Seed::<T>(names, PhantomData);
+    super::blob::within(message, || super::decode_seed(encoding, message, seed))
 }
 
 struct Seed<T>(Names, PhantomData<T>);
@@ -177,19 +178,19 @@ mod tests {
             let bytes = (codec.encode)(NAMES, encoding, &(7, None)).expect("encodes");
             assert_eq!((codec.decode)(NAMES, encoding, &bytes).expect("decodes"), (7, None));
         }
-        let swapped = br#"{"b": "x", "extra": [1], "a": 1}"#;
+        let swapped = Bytes::from_static(br#"{"b": "x", "extra": [1], "a": 1}"#);
         let codec = args::<(i64, Option<String>)>();
-        let value = (codec.decode)(NAMES, Encoding::Json, swapped).expect("decodes");
+        let value = (codec.decode)(NAMES, Encoding::Json, &swapped).expect("decodes");
         assert_eq!(value, (1, Some("x".into())));
     }
 
     #[test]
     fn a_missing_argument_is_named_unless_it_is_optional() {
         let codec = args::<(i64, Option<String>)>();
-        let value =
-            (codec.decode)(NAMES, Encoding::Json, br#"{"a": 1}"#).expect("b may be missing");
+        let decode = |text: &'static str| (codec.decode)(NAMES, Encoding::Json, &text.into());
+        let value = decode(r#"{"a": 1}"#).expect("b may be missing");
         assert_eq!(value, (1, None));
-        let error = (codec.decode)(NAMES, Encoding::Json, br#"{"b": "x"}"#).expect_err("a may not");
+        let error = decode(r#"{"b": "x"}"#).expect_err("a may not");
         assert!(error.message().contains("missing field `a`"), "{error}");
     }
 }

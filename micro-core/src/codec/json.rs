@@ -1,13 +1,13 @@
 //! JSON by serde_json, whose own recursion limit (128) keeps hostile nesting off the stack.
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 
+use super::buffer::Buffer;
 use crate::status::Result;
 
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
-    Ok(serde_json::to_vec(value)?.into())
+pub(super) fn encode<T: Serialize + ?Sized>(buffer: &mut Buffer, value: &T) -> Result<()> {
+    Ok(serde_json::to_writer(buffer, value)?)
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

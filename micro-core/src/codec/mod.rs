@@ -7,8 +7,15 @@ use serde::de::DeserializeOwned;
 use crate::status::{Result, Status};
 
 pub mod args;
+mod base64;
+mod blob;
+mod buffer;
 mod json;
 mod msgpack;
+
+pub use blob::Blob;
+
+use buffer::{Memory, encoded};
 
 /// How a body is encoded. A call names it by content type and is answered in the same.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -72,15 +79,32 @@ impl Encoding {
     }
 }
 
-/// Encodes one value.
+/// Encodes one value, into memory of its own.
 ///
 /// # Errors
 /// `Internal` when the value refuses: serde's error stays on this side.
 pub fn encode<T: Serialize + ?Sized>(encoding: Encoding, value: &T) -> Result<Bytes> {
-    match encoding {
-        Encoding::MessagePack => msgpack::encode(value),
-        Encoding::Json => json::encode(value),
-    }
+    encode_into(Memory::Own, encoding, value)
+}
+
+/// Encodes what leaves at once, as requests, replies and items do: small ones share memory, so that they
+/// cost no allocation each. Whatever is kept keeps up to 8 KiB with it.
+pub(crate) fn encode_to_send<T: Serialize + ?Sized>(
+    encoding: Encoding,
+    value: &T,
+) -> Result<Bytes> {
+    encode_into(Memory::Shared, encoding, value)
+}
+
+fn encode_into<T: Serialize + ?Sized>(
+    memory: Memory,
+    encoding: Encoding,
+    value: &T,
+) -> Result<Bytes> {
+    encoded(memory, |buffer| match encoding {
+        Encoding::MessagePack => msgpack::encode(buffer, value),
+        Encoding::Json => json::encode(buffer, value),
+    })
 }
 
 /// Decodes one value. Never panics and never recurses deeper than [`MAX_DEPTH`] whatever the bytes are.
@@ -92,6 +116,14 @@ pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T
         Encoding::MessagePack => msgpack::decode(bytes),
         Encoding::Json => json::decode(bytes),
     }
+}
+
+/// As [`decode`]; a large [`Blob`] shares the memory of `message`.
+pub(crate) fn decode_sharing<T: DeserializeOwned>(
+    encoding: Encoding,
+    message: &Bytes,
+) -> Result<T> {
+    blob::within(message, || decode(encoding, message))
 }
 
 /// Decodes by a seed, for types that are known only at run time.
@@ -138,14 +170,14 @@ pub struct Codec<T> {
     pub encode: Encode<T>,
 }
 
-/// Decodes a `T`.
-pub type Decode<T> = fn(Encoding, &[u8]) -> Result<T>;
-/// Encodes a `T`.
+/// Decodes a `T`. A large [`Blob`] in it shares the memory of the message.
+pub type Decode<T> = fn(Encoding, &Bytes) -> Result<T>;
+/// Encodes a `T` that leaves at once: small messages share memory with others.
 pub type Encode<T> = fn(Encoding, &T) -> Result<Bytes>;
 
 /// The codec of `T`.
 pub const fn codec<T: Wire>() -> Codec<T> {
-    Codec { decode: decode::<T>, encode: encode::<T> }
+    Codec { decode: decode_sharing::<T>, encode: encode_to_send::<T> }
 }
 
 #[cfg(test)]

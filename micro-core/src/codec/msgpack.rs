@@ -4,16 +4,16 @@
 //! nesting overflow the stack and abort the process (3Hren/msgpack-rust#381). The scan walks the bytes
 //! without recursion and without memory, and refuses what is too deep or shorter than it declares.
 
-use bytes::Bytes;
 use rmp::Marker;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use super::MAX_DEPTH;
+use super::buffer::Buffer;
 use crate::status::{Result, Status};
 
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
-    Ok(rmp_serde::to_vec_named(value)?.into())
+pub(super) fn encode<T: Serialize + ?Sized>(buffer: &mut Buffer, value: &T) -> Result<()> {
+    Ok(value.serialize(&mut rmp_serde::Serializer::new(buffer).with_struct_map())?)
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

@@ -106,7 +106,10 @@ fn span(method: &Method, correlation: Id) -> Span {
 
 /// The rest of a call that has to wait.
 async fn wait(run: BoxFuture<'static, Outcome>, running: Running) -> Outcome {
-    let outcome = guarded(run, running.scope).await;
+    let outcome = match guarded(run, running.scope).await {
+        Ok(outcome) => running.method.outcome(outcome),
+        Err(cut) => Err(cut),
+    };
     running.ended(outcome)
 }
 
@@ -119,15 +122,18 @@ pub(super) fn ended(method: &Method, outcome: Outcome, took: Duration) -> Outcom
     outcome
 }
 
-/// Runs a handler as a part of its call, ends it at its deadline, and turns its panic into `Internal`.
-pub(super) async fn guarded(run: BoxFuture<'static, Outcome>, scope: Scope) -> Outcome {
+/// Runs a handler as a part of its call.
+///
+/// # Errors
+/// `DeadlineExceeded` when it was ended at its deadline, `Internal` when it panicked.
+pub(super) async fn guarded(run: BoxFuture<'static, Outcome>, scope: Scope) -> Result<Outcome> {
     let mut run = pin!(timeout_at(scope.deadline, scope.run(run)));
     let polled = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     });
     match polled.await {
-        Ok(Ok(outcome)) => outcome,
+        Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(_)) => Err(late(scope.correlation)),
         Err(panic) => Err(panicked(&*panic, scope.correlation)),
     }

@@ -73,7 +73,8 @@ impl Server {
         call.context.set_shared(Arc::clone(&self.0.shared));
         let scope = call.context.scope_of_call();
         let run = self.0.router.deliver(service, subscription, call);
-        call::settle(call::guarded(run, scope).await, scope.correlation)
+        let outcome = call::guarded(run, scope).await.flatten();
+        call::settle(outcome, scope.correlation)
     }
 }
 
@@ -153,7 +154,7 @@ impl Running {
 
     fn ended(mut self, outcome: Outcome) -> Outcome {
         self.ended = true;
-        let outcome = call::settle(self.method.outcome(outcome), self.scope.correlation);
+        let outcome = call::settle(outcome, self.scope.correlation);
         call::ended(&self.method, outcome, self.began.elapsed())
     }
 }

@@ -1,5 +1,6 @@
 //! The embedded broker between processes, with no server: each process keeps what it publishes in a
-//! [`MemoryBroker`], and gives it to the subscribers that it finds in the registry, one call a message.
+//! [`MemoryBroker`], and gives it to the subscribers that it finds in the registry, by one long stream to
+//! each of their processes.
 //!
 //! A message ends with the process that published it; what must outlive that belongs on another broker.
 
@@ -19,17 +20,20 @@ use super::{Broker, BrokerError, Capabilities, Delivery, Message, Subscribe, Sub
 use crate::call::BoxFuture;
 use crate::registry::{Instance, InstanceId, Listening, Registry, Update};
 use crate::status::Status;
+use crate::stream::{ItemSink, Items, Outbound};
 use crate::sync::lock;
 use crate::tasks;
 
-mod bridge;
-mod envelope;
+mod answers;
+mod frame;
+mod inbound;
 mod inbox;
+mod line;
+mod link;
+mod member;
 
-pub use envelope::{Envelope, MAX_ENVELOPE};
-
-use bridge::Bridge;
 use inbox::{Inbox, Reader};
+use link::Link;
 
 /// Subscriptions of one instance that are served; more are ignored, since a record may be hostile.
 const MAX_PER_INSTANCE: usize = 1_000;
@@ -38,23 +42,18 @@ const MAX_BRIDGES: usize = 10_000;
 /// How long a publish waits to hear from the registry who listens.
 const READY_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a [`Courier`] should wait for an answer: as long as the default [`Limits`] leave a subscriber,
-/// plus the time that it takes to find one.
-pub const DELIVERY_WAIT: Duration = Duration::from_secs(30 + inbox::ACCEPT_WAIT.as_secs());
-
-/// What carries a message to another process and brings back what became of it, within
-/// [`DELIVERY_WAIT`].
+/// What carries messages to another process and brings back what became of them.
 pub trait Courier: Send + Sync + 'static {
-    /// Delivers to one instance; returns when it has handled the message.
+    /// Opens a stream to one instance, whose process gives it to [`DirectBroker::serve`]: items go out
+    /// as they come, and those that come back are yielded. It lives for an hour if nobody ends it.
     ///
     /// # Errors
-    /// `Unavailable` or `NotFound` when the instance cannot be given messages: the message goes to
-    /// another one at once. Anything else is the failure of this message, which comes again later.
-    fn deliver<'a>(
+    /// When the instance cannot be reached: then nothing of `outbound` was sent.
+    fn open<'a>(
         &'a self,
         to: &'a Instance,
-        envelope: Envelope,
-    ) -> BoxFuture<'a, Result<(), Status>>;
+        outbound: Outbound,
+    ) -> BoxFuture<'a, Result<Items, Status>>;
 }
 
 /// Decides whether an instance may have what it says it listens to.
@@ -82,8 +81,8 @@ struct Inner {
     courier: Arc<dyn Courier>,
     permit: Permit,
     inbox: Arc<Inbox>,
-    /// What other instances listen to.
-    bridges: Mutex<HashMap<InstanceId, HashMap<Subscribe, Bridge>>>,
+    /// The way to each instance that listens.
+    links: Mutex<HashMap<InstanceId, Link>>,
     /// Whether the registry has said who listens.
     ready: watch::Sender<bool>,
     follower: Mutex<Option<tasks::Owned>>,
@@ -125,7 +124,7 @@ impl DirectBroker {
             memory: MemoryBroker::with_limits(limits),
             courier,
             permit,
-            bridges: Mutex::default(),
+            links: Mutex::default(),
             ready: watch::Sender::new(false),
             follower: Mutex::default(),
         });
@@ -139,17 +138,21 @@ impl DirectBroker {
         self.inner.inbox.listening()
     }
 
-    /// Takes a message that another process has published; returns when it was handled here.
+    /// Takes what another process publishes over a stream that its [`Courier`] has opened, and answers
+    /// what became of it; returns when that process has ended its half and was answered everything.
     ///
     /// A message that was handled already is not handled again, and one that is being handled is waited
-    /// for. Dropping the future does not stop the handler.
+    /// for. Dropping the future does not stop the handlers.
     ///
     /// # Errors
-    /// `Aborted` with the handler's reason; `NotFound` when nobody here listens so; `Unavailable` when
-    /// the subscriber, or this process, goes away; `ResourceExhausted` when they are all busy. What was
-    /// not begun says so.
-    pub fn receive(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), Status>> {
-        Box::pin(self.inner.inbox.receive(envelope))
+    /// When the other side breaks the protocol, or is gone.
+    pub fn serve(&self, items: Items, answers: ItemSink) -> BoxFuture<'static, Result<(), Status>> {
+        Box::pin(inbound::serve(self.inner.inbox.clone(), items, answers))
+    }
+
+    /// Takes nothing more from other processes and tells them; what was taken is handled and answered.
+    pub fn stop_receiving(&self) {
+        self.inner.inbox.close();
     }
 
     /// The queues of what this process has published, to see what they have counted.
@@ -174,7 +177,7 @@ impl Broker for DirectBroker {
         Box::pin(async move {
             let local = self.inner.memory.subscribe(wanted.clone()).await?;
             let remote = self.inner.inbox.open(&wanted);
-            Ok(Subscription::new(Both { local, remote, remote_first: false }))
+            Ok(Subscription::new(Both { local, remote, turn: 0 }))
         })
     }
 
@@ -192,23 +195,26 @@ impl Broker for DirectBroker {
 struct Both {
     local: Subscription,
     remote: Reader,
-    remote_first: bool,
+    turn: u32,
 }
+
+/// Messages from others for each look at what this process has published: looking at both each time
+/// would double the cost of each.
+const REMOTE_TURNS: u32 = 16;
 
 impl Stream for Both {
     type Item = Delivery;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Delivery>> {
-        self.remote_first = !self.remote_first;
-        if self.remote_first
-            && let Poll::Ready(delivery) = self.remote.poll_take(cx)
-        {
+        self.turn = (self.turn + 1) % REMOTE_TURNS;
+        let local_first = self.turn == 0;
+        if !local_first && let Poll::Ready(delivery) = self.remote.poll_take(cx) {
             return Poll::Ready(Some(delivery));
         }
         if let Poll::Ready(delivery) = Pin::new(&mut self.local).poll_next(cx) {
             return Poll::Ready(delivery);
         }
-        if self.remote_first {
+        if !local_first {
             return Poll::Pending;
         }
         self.remote.poll_take(cx).map(Some)
@@ -230,64 +236,54 @@ impl Inner {
     }
 
     fn apply(&self, update: Update) {
-        let mut bridges = lock(&self.bridges);
+        let mut links = lock(&self.links);
         match update {
             Update::Reset(instances) => {
-                bridges.retain(|id, _| instances.iter().any(|instance| instance.id == *id));
+                links.retain(|id, _| instances.iter().any(|instance| instance.id == *id));
                 for instance in instances {
-                    self.connect(&mut bridges, instance);
+                    self.connect(&mut links, instance);
                 }
-                drop(bridges);
+                drop(links);
                 self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
             }
-            Update::Add(instance) => self.connect(&mut bridges, instance),
-            Update::Remove(id) => drop(bridges.remove(&id)),
+            Update::Add(instance) => self.connect(&mut links, instance),
+            Update::Remove(id) => drop(links.remove(&id)),
         }
     }
 
     /// Makes an instance a member of the groups that it listens as, and of no others.
-    fn connect(
-        &self,
-        bridges: &mut HashMap<InstanceId, HashMap<Subscribe, Bridge>>,
-        instance: Instance,
-    ) {
+    fn connect(&self, links: &mut HashMap<InstanceId, Link>, instance: Instance) {
         if self.me.contains(&instance.id) {
             return;
         }
-        let mut open = bridges.values().map(HashMap::len).sum::<usize>();
-        let instance = Arc::new(instance);
-        let wanted: Vec<Subscribe> = instance
+        let mut wanted: Vec<Subscribe> = instance
             .subscriptions
             .iter()
             .take(MAX_PER_INSTANCE)
             .map(Subscribe::from)
             .filter(|wanted| (self.permit)(&instance, wanted))
             .collect();
-        let known = bridges.entry(instance.id.clone()).or_default();
-        open -= known.len();
-        known.retain(|to, _| wanted.contains(to));
-        open += known.len();
-        for to in wanted {
-            if let Some(bridge) = known.get(&to) {
-                bridge.moved(instance.clone());
-                continue;
-            }
-            if open >= MAX_BRIDGES {
-                tracing::warn!(limit = MAX_BRIDGES, "too many subscriptions in the registry");
-                break;
-            }
-            let (courier, instance) = (self.courier.clone(), instance.clone());
-            match Bridge::open(&self.memory, courier, to.clone(), instance) {
-                Ok(bridge) => drop(known.insert(to, bridge)),
-                Err(error) => tracing::warn!(%error, group = to.group, "cannot serve a subscriber"),
-            }
-            open += 1;
+        wanted.dedup();
+        if wanted.is_empty() {
+            return drop(links.remove(&instance.id));
         }
+        let known = links.get(&instance.id).map_or(0, Link::len);
+        let room = MAX_BRIDGES + known - self.open(links).min(MAX_BRIDGES);
+        let instance = Arc::new(instance);
+        let link = links.entry(instance.id.clone()).or_insert_with(|| {
+            Link::new(self.memory.clone(), self.courier.clone(), instance.clone())
+        });
+        link.update(instance, &wanted, room);
+    }
+
+    /// Subscriptions of all other instances that are served.
+    fn open(&self, links: &HashMap<InstanceId, Link>) -> usize {
+        links.values().map(Link::len).sum()
     }
 
     fn stop(&self) {
         drop(lock(&self.follower).take());
-        lock(&self.bridges).clear();
+        lock(&self.links).clear();
     }
 }
 

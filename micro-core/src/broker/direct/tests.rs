@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::frame::{Down, Up};
 use super::*;
+use crate::broker::Verdict;
 use crate::codec::Encoding;
 use crate::id::Id;
 use crate::metadata::Metadata;
@@ -10,20 +12,77 @@ use crate::registry::{
     Capabilities as RegistryCapabilities, Lease, MemoryRegistry, RegistryError, Updates,
 };
 use crate::status::{Code, Executed};
+use crate::stream;
 use crate::topic::{Pattern, Topic};
 
+mod receiving;
+
+/// What becomes of one message; a failure that was not executed is given back.
 type Answer = BoxFuture<'static, Result<(), Status>>;
 
-/// A courier that is a function of who and what.
-struct Fake<F>(F);
+/// A courier to instances that do as a function of who and what says. Not being there is an answer too.
+struct Fake<F>(Arc<F>);
 
-impl<F: Fn(&Instance, Envelope) -> Answer + Send + Sync + 'static> Courier for Fake<F> {
-    fn deliver<'a>(
+impl<F: Fn(&Instance, &Message) -> Answer + Send + Sync + 'static> Courier for Fake<F> {
+    fn open<'a>(
         &'a self,
         to: &'a Instance,
-        envelope: Envelope,
-    ) -> BoxFuture<'a, Result<(), Status>> {
-        (self.0)(to, envelope)
+        outbound: Outbound,
+    ) -> BoxFuture<'a, Result<Items, Status>> {
+        Box::pin(async move {
+            if to.id.as_str().starts_with("dead") {
+                // Asked so that it is counted.
+                (self.0)(to, &message(0)).await?;
+            }
+            let (sink, answers) = stream::items();
+            tasks::spawn(play(self.0.clone(), to.clone(), outbound, sink));
+            Ok(Items::sent(answers))
+        })
+    }
+}
+
+/// The other end of a stream.
+async fn play<F>(answer: Arc<F>, to: Instance, mut outbound: Outbound, sink: ItemSink)
+where
+    F: Fn(&Instance, &Message) -> Answer + Send + Sync + 'static,
+{
+    let (mut declared, mut running) = (Vec::new(), tokio::task::JoinSet::new());
+    loop {
+        tokio::select! {
+            item = outbound.recv() => match item.map(|item| Down::read(item).expect("valid")) {
+                Some(Down::Declare { number, to }) => {
+                    assert_eq!(number as usize, declared.len());
+                    declared.push((to, 0));
+                }
+                Some(Down::Events { number, mut records, .. }) => {
+                    let (wanted, count) = &mut declared[number as usize];
+                    while let Some(record) = records.next().expect("valid") {
+                        let message = record.read(wanted, &mut None).expect("a message");
+                        let (at, answer, sink) = (*count, answer(&to, &message), sink.clone());
+                        *count += 1;
+                        running.spawn(async move {
+                            let item = match answer.await {
+                                Ok(()) => frame::done(number, [(at, 1)]),
+                                Err(status) => frame::failed(number, at, &verdict(&status)),
+                            };
+                            let _ = sink.send(item).await;
+                        });
+                    }
+                }
+                Some(Down::Unknown) => panic!("unknown"),
+                None => break,
+            },
+            Some(ended) = running.join_next() => ended.expect("answers"),
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+fn verdict(status: &Status) -> Verdict {
+    match (status.code(), status.executed()) {
+        (Code::Unavailable, Executed::No) => Verdict::Released,
+        (Code::Unavailable, _) => Verdict::Lost,
+        _ => Verdict::Nack(status.message().to_owned()),
     }
 }
 
@@ -93,10 +152,6 @@ fn message(n: u128) -> Message {
     }
 }
 
-fn envelope(n: u128) -> Envelope {
-    Envelope { to: wanted("orders"), message: Arc::new(message(n)), attempt: 1 }
-}
-
 /// A broker that publishes, its registry, and a log of which instance got which message.
 struct Publisher {
     broker: DirectBroker,
@@ -105,21 +160,21 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn new(answer: impl Fn(&Instance, &Envelope) -> Answer + Send + Sync + 'static) -> Self {
+    fn new(answer: impl Fn(&Instance, &Message) -> Answer + Send + Sync + 'static) -> Self {
         Self::with_permit(answer, Options::default().permit)
     }
 
     fn with_permit(
-        answer: impl Fn(&Instance, &Envelope) -> Answer + Send + Sync + 'static,
+        answer: impl Fn(&Instance, &Message) -> Answer + Send + Sync + 'static,
         permit: Permit,
     ) -> Self {
         let registry = MemoryRegistry::new();
         let log: Arc<Mutex<Vec<(String, u128)>>> = Arc::default();
         let told = log.clone();
-        let courier = Fake(move |to: &Instance, envelope: Envelope| {
-            lock(&told).push((to.id.to_string(), envelope.message.id.as_u128()));
-            answer(to, &envelope)
-        });
+        let courier = Fake(Arc::new(move |to: &Instance, message: &Message| {
+            lock(&told).push((to.id.to_string(), message.id.as_u128()));
+            answer(to, message)
+        }));
         let options = Options { permit, ..Options::default() };
         let me = vec![InstanceId::random()];
         let known = Arc::new(registry.clone());
@@ -161,12 +216,6 @@ async fn idle() {
     sleep(Duration::from_millis(1)).await;
 }
 
-/// A broker that only receives.
-fn receiver() -> DirectBroker {
-    let courier = Arc::new(Fake(|_: &Instance, _: Envelope| answer(nobody)));
-    DirectBroker::new(Vec::new(), Arc::new(MemoryRegistry::new()), courier).expect("starts")
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_first_publish_waits_for_the_registry() {
     let (begin, begun) = watch::channel(false);
@@ -174,10 +223,10 @@ async fn the_first_publish_waits_for_the_registry() {
     let _lease = known.register(instance("a", &["orders"])).await.expect("registers");
     let got = Arc::new(Mutex::new(0));
     let count = got.clone();
-    let courier = Fake(move |_: &Instance, _: Envelope| {
+    let courier = Fake(Arc::new(move |_: &Instance, _: &Message| {
         *lock(&count) += 1;
         answer(|| Ok(()))
-    });
+    }));
     let registry = Arc::new(Slow { known, begin: begun, lists: true });
     let broker = DirectBroker::new(Vec::new(), registry, Arc::new(courier)).expect("starts");
     let began = Instant::now();
@@ -198,7 +247,7 @@ async fn the_first_publish_waits_for_the_registry() {
 async fn a_registry_that_cannot_list_is_refused() {
     let (_begin, begin) = watch::channel(true);
     let registry = Arc::new(Slow { known: MemoryRegistry::new(), begin, lists: false });
-    let courier = Arc::new(Fake(|_: &Instance, _: Envelope| answer(nobody)));
+    let courier = Arc::new(Fake(Arc::new(|_: &Instance, _: &Message| answer(nobody))));
     let refused = DirectBroker::new(Vec::new(), registry, courier).expect_err("is refused");
     assert!(matches!(refused, BrokerError::Invalid(_)), "{refused}");
 }
@@ -228,7 +277,7 @@ async fn an_instance_that_is_away_for_long_loses_nothing() {
         let back = *away.borrow();
         answer(move || if back { Ok(()) } else { nobody() })
     });
-    let _lease = publisher.register(instance("a", &["orders"])).await;
+    let _lease = publisher.register(instance("dead", &["orders"])).await;
     publisher.publish(1).await;
     sleep(Duration::from_secs(500)).await;
     let tried = publisher.log().len();
@@ -307,103 +356,44 @@ async fn a_refusal_of_the_handler_is_an_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn receiving_answers_what_became_of_the_message() {
-    let broker = receiver();
-    let unknown = broker.receive(envelope(1)).await.expect_err("nobody listens");
-    assert_eq!((unknown.code(), unknown.executed()), (Code::NotFound, Executed::No));
-    let mut subscription = broker.subscribe(wanted("orders")).await.expect("subscribes");
-    let handle = async {
-        subscription.next().await.expect("open").ack();
-        subscription.next().await.expect("open").nack("no such customer");
-        drop(subscription.next().await.expect("open"));
-        subscription.next().await.expect("open").release();
-    };
-    let receive = async {
-        let mut answers = Vec::new();
-        for n in 1..=4 {
-            answers.push(broker.receive(envelope(n)).await.map_err(|s| (s.code(), s.executed())));
-        }
-        answers
-    };
-    let (answers, ()) = tokio::join!(receive, handle);
-    let aborted = Err((Code::Aborted, Executed::Maybe));
-    assert_eq!(answers, [Ok(()), aborted, aborted, Err((Code::Unavailable, Executed::No))]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_message_that_comes_twice_is_handled_once() {
-    let broker = receiver();
-    let mut subscription = broker.subscribe(wanted("orders")).await.expect("subscribes");
-    let handle = async {
-        let delivery = subscription.next().await.expect("open");
-        sleep(Duration::from_secs(10)).await;
-        delivery.ack();
-    };
-    let (one, two, ()) =
-        tokio::join!(broker.receive(envelope(1)), broker.receive(envelope(1)), handle);
-    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
-    broker.receive(envelope(1)).await.expect("was handled already");
-    // Who asked is gone: it is handled nevertheless, and the next to ask hears of it.
-    let asked = timeout(Duration::from_millis(1), broker.receive(envelope(2)));
-    assert!(asked.await.is_err());
-    subscription.next().await.expect("open").ack();
-    broker.receive(envelope(2)).await.expect("was handled already");
-    assert!(timeout(Duration::from_secs(60), subscription.next()).await.is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_nobody_begins_goes_back_soon() {
-    let broker = receiver();
-    let mut subscription = broker.subscribe(wanted("orders")).await.expect("subscribes");
-    let began = Instant::now();
-    let busy = broker.receive(envelope(1)).await.expect_err("nobody takes it");
-    assert_eq!((busy.code(), busy.executed()), (Code::ResourceExhausted, Executed::No));
-    assert_eq!(began.elapsed(), inbox::ACCEPT_WAIT);
-    assert!(timeout(Duration::from_secs(1), subscription.next()).await.is_err());
-    let leave = async {
-        idle().await;
-        drop(subscription);
-    };
-    let (left, ()) = tokio::join!(broker.receive(envelope(2)), leave);
-    let left = left.expect_err("the subscriber leaves");
-    assert_eq!((left.code(), left.executed()), (Code::Unavailable, Executed::No));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_waits_here_is_bounded() {
-    let broker = receiver();
-    let _subscription = broker.subscribe(wanted("orders")).await.expect("subscribes");
-    let mut waiting = tokio::task::JoinSet::new();
-    for n in 1..=2_000 {
-        let broker = broker.clone();
-        waiting.spawn(async move { broker.receive(envelope(n)).await.map_err(|s| s.to_string()) });
-    }
-    let (mut refused, mut waited) = (0, 0);
-    while let Some(answer) = waiting.join_next().await {
-        match answer.expect("runs").expect_err("nobody takes it").contains("too many") {
-            true => refused += 1,
-            false => waited += 1,
+async fn a_stream_that_is_cut_is_opened_again() {
+    let (cut, streams) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
+    let (cutting, opened) = (cut.clone(), streams.clone());
+    struct Cut(Arc<Mutex<Vec<ItemSink>>>, Arc<Mutex<u32>>);
+    impl Courier for Cut {
+        fn open<'a>(
+            &'a self,
+            _: &'a Instance,
+            mut outbound: Outbound,
+        ) -> BoxFuture<'a, Result<Items, Status>> {
+            let (sink, answers) = stream::items();
+            *lock(&self.1) += 1;
+            let works = *lock(&self.1) > 2;
+            let cut = self.0.clone();
+            tasks::spawn(async move {
+                while let Some(item) = outbound.recv().await {
+                    match Down::read(item).expect("valid") {
+                        Down::Events { .. } if works => {
+                            drop(sink.send(frame::done(0, [(0, 1)])).await);
+                            lock(&cut).push(sink.clone());
+                        }
+                        Down::Events { .. } => return,
+                        _ => {}
+                    }
+                }
+            });
+            Box::pin(std::future::ready(Ok(Items::sent(answers))))
         }
     }
-    assert_eq!((waited, refused), (1_024, 976));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_process_listens_to_is_told_once_for_each_change() {
-    let broker = receiver();
-    let mut told = broker.own_subscriptions();
-    assert!(told.borrow_and_update().is_empty());
-    let first = broker.subscribe(wanted("orders")).await.expect("subscribes");
-    let second = broker.subscribe(wanted("orders")).await.expect("subscribes");
-    assert_eq!(*told.borrow_and_update(), [wanted("orders").into()]);
-    drop(first);
-    assert!(!told.has_changed().expect("open"), "somebody still listens");
-    drop(second);
-    assert!(told.borrow_and_update().is_empty());
-    let _third = broker.subscribe(wanted("users")).await.expect("subscribes");
-    let closed = broker.close(Instant::now()).await;
-    assert_eq!(closed, 0);
-    assert!(told.borrow_and_update().is_empty(), "a process that closes wants no more");
-    let refused = broker.receive(envelope(1)).await.expect_err("closed");
-    assert_eq!((refused.code(), refused.executed()), (Code::Unavailable, Executed::No));
+    let registry = MemoryRegistry::new();
+    let courier = Arc::new(Cut(cutting, opened));
+    let broker = DirectBroker::new(Vec::new(), Arc::new(registry.clone()), courier);
+    let broker = broker.expect("starts");
+    let _lease = registry.register(instance("a", &["orders"])).await.expect("registers");
+    idle().await;
+    broker.publish(message(1)).await.expect("publishes");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!((*lock(&streams), lock(&cut).len()), (3, 1));
+    let stats = broker.queues().stats();
+    assert_eq!((stats.acknowledged, stats.redelivered, stats.dead_letters), (1, 2, 0));
 }

@@ -17,18 +17,24 @@ use crate::sync::lock;
 use crate::tasks;
 
 mod consumer;
+mod effects;
+mod groups;
 mod limits;
+mod packed;
 mod queue;
 mod recent;
+mod ring;
 mod state;
 mod topics;
 
+pub(super) use consumer::{Consumer, Group};
 pub use limits::Limits;
+pub(super) use queue::{Handout, Most};
 pub(super) use recent::Recent;
 pub use state::Stats;
 
-use consumer::Consumer;
-use queue::Effects;
+use effects::Effects;
+use packed::Packed;
 use state::State;
 
 /// A broker for the subscribers of this process.
@@ -97,10 +103,10 @@ impl MemoryBroker {
         wanted: &Subscribe,
         ack_wait: Duration,
         owned: bool,
-    ) -> Result<Subscription, BrokerError> {
+    ) -> Result<Consumer, BrokerError> {
         self.start_clock();
         let (queue, member) = lock(&self.shared.state).join(wanted, ack_wait, owned)?;
-        Ok(Subscription::new(Consumer::new(self.shared.clone(), queue, member, owned)))
+        Ok(Consumer::new(self.shared.clone(), queue, member, owned))
     }
 
     /// There is a clock as soon as there is something that waits for it, and again when the runtime
@@ -133,7 +139,9 @@ impl Broker for MemoryBroker {
     }
 
     fn subscribe(&self, wanted: Subscribe) -> BoxFuture<'_, Result<Subscription, BrokerError>> {
-        Box::pin(async move { self.join(&wanted, self.shared.limits.ack_wait, true) })
+        Box::pin(async move {
+            self.join(&wanted, self.shared.limits.ack_wait, true).map(Subscription::new)
+        })
     }
 
     fn close(&self, deadline: Instant) -> BoxFuture<'_, usize> {
@@ -166,7 +174,9 @@ impl Shared {
 
     async fn publish(&self, message: Message) -> Result<(), BrokerError> {
         message.check()?;
-        let message = Arc::new(message);
+        // Or a loop of publishes would fill the queues before anybody gets to empty them.
+        tokio::task::coop::consume_budget().await;
+        let message = Arc::new(Packed::new(Arc::new(message)));
         let deadline = Instant::now() + self.limits.full_wait;
         loop {
             let mut room = std::pin::pin!(self.room.notified());

@@ -9,22 +9,29 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::effects::{Dead, Effects};
 use super::limits::Limits;
+use super::packed::Packed;
 use super::recent::Recent;
+use super::ring::Ring;
 use crate::broker::{Message, Verdict};
 
 pub(super) struct Queue {
     limits: Arc<Limits>,
-    /// By the order of publication.
-    entries: HashMap<u64, Entry>,
-    next: u64,
+    entries: Ring<Entry>,
     bytes: usize,
-    /// What may be handed out now, oldest first.
-    ready: BTreeSet<u64>,
+    /// What comes from here on was not looked at yet.
+    fresh: u64,
+    /// How many of those may be handed out now.
+    fresh_ready: usize,
+    /// What may be handed out now of the others, oldest first.
+    again: BTreeSet<u64>,
     /// For each key with a message here: those behind its oldest.
     keys: HashMap<String, VecDeque<u64>>,
-    /// When something happens by itself: one entry for each message that is out or delayed.
-    timers: BTreeSet<(Instant, u64)>,
+    /// When messages that failed become ready.
+    delayed: BTreeSet<(Instant, u64)>,
+    /// Not later than the first wait for an acknowledgement ends: then all that are out are looked at.
+    sweep: Option<Instant>,
     members: Vec<Member>,
     turns: u64,
     recent: Recent,
@@ -33,8 +40,7 @@ pub(super) struct Queue {
 }
 
 struct Entry {
-    message: Arc<Message>,
-    cost: usize,
+    message: Arc<Packed>,
     attempt: u32,
     place: Place,
 }
@@ -67,55 +73,31 @@ struct Member {
 
 /// A message that a member gets.
 #[derive(Debug)]
-pub(super) struct Handout {
-    pub(super) seq: u64,
-    pub(super) message: Arc<Message>,
-    pub(super) attempt: u32,
+pub(in crate::broker) struct Handout {
+    pub(in crate::broker) seq: u64,
+    pub(in crate::broker) message: Arc<Packed>,
+    pub(in crate::broker) attempt: u32,
 }
 
-/// What follows from a change, to be done by the broker.
-#[derive(Default)]
-pub(super) struct Effects {
-    /// To be woken outside of the lock.
-    pub(super) wake: Vec<Waker>,
-    /// To be dropped outside of the lock, since a waker may be the last that holds its task.
-    pub(super) retired: Vec<Waker>,
-    /// Messages that nobody could handle.
-    pub(super) dead: Vec<Dead>,
-    /// There is room again where somebody was refused.
-    pub(super) room: bool,
-    pub(super) redelivered: u64,
-    pub(super) acknowledged: u64,
-    /// When the first of the timers that were set is due.
-    pub(super) due: Option<Instant>,
-    /// The clock must look sooner than it would.
-    pub(super) sooner: bool,
-    /// Nothing is left to deliver.
-    pub(super) drained: bool,
-}
-
-impl Effects {
-    /// Something will be due.
-    pub(super) fn due(&mut self, at: Instant) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
-    }
-}
-
-pub(super) struct Dead {
-    pub(super) message: Arc<Message>,
-    pub(super) reason: String,
-    pub(super) attempts: u32,
+/// How much a member takes at a time.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::broker) struct Most {
+    pub(in crate::broker) messages: usize,
+    /// The last message may go beyond.
+    pub(in crate::broker) bytes: usize,
 }
 
 impl Queue {
     pub(super) fn new(limits: Arc<Limits>) -> Self {
         Self {
-            entries: HashMap::new(),
-            next: 0,
+            entries: Ring::new(),
             bytes: 0,
-            ready: BTreeSet::new(),
+            fresh: 0,
+            fresh_ready: 0,
+            again: BTreeSet::new(),
             keys: HashMap::new(),
-            timers: BTreeSet::new(),
+            delayed: BTreeSet::new(),
+            sweep: None,
             members: Vec::new(),
             turns: 0,
             recent: Recent::new(limits.remembered),
@@ -157,19 +139,12 @@ impl Queue {
     }
 
     /// Takes a message that is not known and for which there is room.
-    pub(super) fn push(
-        &mut self,
-        message: Arc<Message>,
-        cost: usize,
-        now: Instant,
-        effects: &mut Effects,
-    ) {
-        let seq = self.next;
-        self.next += 1;
-        self.recent.insert(message.id);
-        self.bytes += cost;
+    pub(super) fn push(&mut self, message: &Arc<Packed>, now: Instant, effects: &mut Effects) {
+        self.recent.insert(message.message.id);
+        self.bytes += message.cost;
+        let seq = self.entries.next();
         let mut place = Place::Ready;
-        if let Some(key) = &message.key {
+        if let Some(key) = &message.message.key {
             match self.keys.get_mut(key) {
                 Some(behind) => {
                     behind.push_back(seq);
@@ -178,9 +153,9 @@ impl Queue {
                 None => drop(self.keys.insert(key.clone(), VecDeque::new())),
             }
         }
-        self.entries.insert(seq, Entry { message, cost, attempt: 0, place });
+        self.entries.push(Entry { message: message.clone(), attempt: 0, place });
         if matches!(place, Place::Ready) {
-            self.ready.insert(seq);
+            self.fresh_ready += 1;
             self.serve(now, effects);
         }
     }
@@ -203,32 +178,47 @@ impl Queue {
         self.serve(now, effects);
     }
 
-    /// The next message for a member; without one it is woken when there is.
+    /// The next messages for a member; without any it is woken when there are.
     pub(super) fn poll(
         &mut self,
         member: u64,
         now: Instant,
         waker: &Waker,
+        (most, taken): (Most, &mut Vec<Handout>),
         effects: &mut Effects,
-    ) -> Option<Handout> {
-        let member = self.members.iter_mut().find(|m| m.id == member)?;
-        if let Some(seq) = member.given.take() {
-            let entry = self.entries.get(&seq)?;
-            return Some(Handout { seq, message: entry.message.clone(), attempt: entry.attempt });
+    ) {
+        let Some(i) = self.members.iter().position(|m| m.id == member) else {
+            return;
+        };
+        let (before, mut bytes) = (taken.len(), 0);
+        while taken.len() - before < most.messages && bytes < most.bytes {
+            let Some(handout) = self.take(i, now, effects) else { break };
+            bytes += handout.message.cost;
+            taken.push(handout);
         }
-        if member.out >= self.limits.window || self.ready.is_empty() {
-            if !member.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
-                effects.retired.extend(member.waiting.replace(waker.clone()));
-            }
-            return None;
+        let member = &mut self.members[i];
+        if taken.len() > before {
+            effects.retired.extend(member.waiting.take());
+        } else if !member.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
+            effects.retired.extend(member.waiting.replace(waker.clone()));
         }
-        effects.retired.extend(member.waiting.take());
-        let seq = self.ready.pop_first()?;
-        let id = member.id;
-        self.hand_out(seq, id, now, effects)
     }
 
-    /// Hears what became of a delivery.
+    /// One message for the member at this place.
+    fn take(&mut self, i: usize, now: Instant, effects: &mut Effects) -> Option<Handout> {
+        let member = &mut self.members[i];
+        if let Some(seq) = member.given.take() {
+            let Entry { message, attempt, .. } = self.entries.get(seq)?;
+            return Some(Handout { seq, message: message.clone(), attempt: *attempt });
+        }
+        if member.out >= self.limits.window {
+            return None;
+        }
+        let seq = self.next_ready()?;
+        self.hand_out(seq, i, now, effects)
+    }
+
+    /// Hears what became of a delivery. [`Queue::serve`] follows, once for all that were settled.
     pub(super) fn settle(
         &mut self,
         seq: u64,
@@ -237,7 +227,7 @@ impl Queue {
         now: Instant,
         effects: &mut Effects,
     ) {
-        let Some(entry) = self.entries.get(&seq) else {
+        let Some(entry) = self.entries.get(seq) else {
             return;
         };
         let current = matches!(entry.place, Place::Out { .. }) && entry.attempt == attempt;
@@ -245,47 +235,54 @@ impl Queue {
         // news the queue has known since the wait for the acknowledgement ended.
         if current || verdict == Verdict::Ack {
             self.settle_current(seq, verdict, now, effects);
-            self.serve(now, effects);
         }
     }
 
     /// When [`Queue::tick`] has something to do.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        let delayed = self.delayed.first().map(|(at, _)| *at);
+        [delayed, self.sweep].into_iter().flatten().min()
     }
 
     /// Does what is due: delayed messages become ready, and waits for acknowledgements end.
     pub(super) fn tick(&mut self, now: Instant, effects: &mut Effects) {
-        while let Some((at, seq)) = self.timers.first().copied()
+        while let Some((at, seq)) = self.delayed.first().copied()
             && at <= now
         {
-            let Some(entry) = self.entries.get(&seq) else {
-                self.timers.pop_first();
-                continue;
-            };
-            match entry.place {
-                Place::Out { member, .. } => {
-                    let unfetched =
-                        self.members.iter().any(|m| m.id == member && m.given == Some(seq));
-                    let verdict = if unfetched {
-                        Verdict::Released
-                    } else {
-                        Verdict::Nack("it was not acknowledged in time".into())
-                    };
-                    self.settle_current(seq, verdict, now, effects);
-                }
-                _ => {
-                    self.lift(seq);
-                    self.make_ready(seq);
-                }
-            }
+            self.lift(seq);
+            self.make_ready(seq);
+        }
+        if self.sweep.is_some_and(|at| at <= now) {
+            self.sweep(now, effects);
         }
         self.serve(now, effects);
     }
 
+    /// Ends the waits for acknowledgements that are over, and finds out when the next one is.
+    fn sweep(&mut self, now: Instant, effects: &mut Effects) {
+        let (mut late, mut next) = (Vec::new(), None::<Instant>);
+        for (seq, entry) in self.entries.until(self.fresh) {
+            match entry.place {
+                Place::Out { until, .. } if until <= now => late.push(seq),
+                Place::Out { until, .. } => next = Some(next.map_or(until, |at| at.min(until))),
+                Place::Behind | Place::Delayed(_) | Place::Ready => {}
+            }
+        }
+        self.sweep = next;
+        for seq in late {
+            let unfetched = self.members.iter().any(|m| m.given == Some(seq));
+            let verdict = if unfetched {
+                Verdict::Released
+            } else {
+                Verdict::Nack("it was not acknowledged in time".into())
+            };
+            self.settle_current(seq, verdict, now, effects);
+        }
+    }
+
     fn settle_current(&mut self, seq: u64, verdict: Verdict, now: Instant, effects: &mut Effects) {
         let gone = self.lift(seq);
-        let Some(entry) = self.entries.get_mut(&seq) else {
+        let Some(entry) = self.entries.get_mut(seq) else {
             return;
         };
         let reason = match verdict {
@@ -304,9 +301,10 @@ impl Queue {
         let attempts = entry.attempt;
         if attempts >= self.limits.attempts {
             let reason = reason.unwrap_or_else(|| "its handler vanished".into());
-            effects.dead.push(Dead { message: entry.message.clone(), reason, attempts });
+            let message = entry.message.message.clone();
             // So that it can be published again once its cause is repaired.
-            self.recent.remove(entry.message.id);
+            self.recent.remove(message.id);
+            effects.dead.push(Dead { message, reason, attempts });
             return self.remove(seq, effects);
         }
         effects.redelivered += 1;
@@ -315,22 +313,22 @@ impl Queue {
         }
         let at = now + self.limits.wait_after(attempts);
         entry.place = Place::Delayed(at);
-        self.timers.insert((at, seq));
+        self.delayed.insert((at, seq));
         effects.due(at);
     }
 
     /// Takes a message from where it is; the caller puts it elsewhere. Whether its member is gone.
     fn lift(&mut self, seq: u64) -> bool {
-        let Some(entry) = self.entries.get_mut(&seq) else {
+        let Some(entry) = self.entries.get_mut(seq) else {
             return true;
         };
         let place = std::mem::replace(&mut entry.place, Place::Behind);
         match place {
             Place::Behind => {}
-            Place::Delayed(at) => drop(self.timers.remove(&(at, seq))),
-            Place::Ready => drop(self.ready.remove(&seq)),
-            Place::Out { member, until } => {
-                self.timers.remove(&(until, seq));
+            Place::Delayed(at) => drop(self.delayed.remove(&(at, seq))),
+            // What was handed out once is not fresh.
+            Place::Ready => drop(self.again.remove(&seq)),
+            Place::Out { member, .. } => {
                 let Some(member) = self.members.iter_mut().find(|m| m.id == member) else {
                     return true;
                 };
@@ -344,19 +342,44 @@ impl Queue {
     }
 
     fn make_ready(&mut self, seq: u64) {
-        if let Some(entry) = self.entries.get_mut(&seq) {
+        if let Some(entry) = self.entries.get_mut(seq) {
             entry.place = Place::Ready;
-            self.ready.insert(seq);
+            if seq < self.fresh {
+                self.again.insert(seq);
+            } else {
+                self.fresh_ready += 1;
+            }
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.fresh_ready > 0 || !self.again.is_empty()
+    }
+
+    /// The oldest message that may be handed out.
+    fn next_ready(&mut self) -> Option<u64> {
+        // Always older than what is fresh.
+        if let Some(seq) = self.again.pop_first() {
+            return Some(seq);
+        }
+        while self.fresh_ready > 0 {
+            let seq = self.fresh;
+            self.fresh += 1;
+            if self.entries.get(seq).is_some_and(|entry| matches!(entry.place, Place::Ready)) {
+                self.fresh_ready -= 1;
+                return Some(seq);
+            }
+        }
+        None
     }
 
     /// Ends a message that was lifted; the next one of its key comes forward.
     fn remove(&mut self, seq: u64, effects: &mut Effects) {
-        let Some(entry) = self.entries.remove(&seq) else {
+        let Some(entry) = self.entries.remove(seq) else {
             return;
         };
-        self.bytes -= entry.cost;
-        if let Some(key) = &entry.message.key {
+        self.bytes -= entry.message.cost;
+        if let Some(key) = &entry.message.message.key {
             match self.keys.get_mut(key).and_then(VecDeque::pop_front) {
                 Some(next) => self.make_ready(next),
                 None => drop(self.keys.remove(key)),
@@ -374,49 +397,45 @@ impl Queue {
     }
 
     /// Gives what is ready to those who wait: least in hand first, then who waited longest.
-    fn serve(&mut self, now: Instant, effects: &mut Effects) {
-        while !self.ready.is_empty() {
+    pub(super) fn serve(&mut self, now: Instant, effects: &mut Effects) {
+        while self.is_ready() {
             let window = self.limits.window;
-            let waiting = self.members.iter_mut().filter(|m| m.waiting.is_some() && m.out < window);
-            let Some(member) = waiting.min_by_key(|m| (m.out, m.turn)) else {
+            let waiting = self.members.iter().enumerate();
+            let waiting = waiting.filter(|(_, m)| m.waiting.is_some() && m.out < window);
+            let Some((i, _)) = waiting.min_by_key(|(_, m)| (m.out, m.turn)) else {
                 return;
             };
-            let Some(seq) = self.ready.pop_first() else {
+            let Some(seq) = self.next_ready() else {
                 return;
             };
+            let member = &mut self.members[i];
             effects.wake.extend(member.waiting.take());
             member.given = Some(seq);
-            let id = member.id;
-            self.hand_out(seq, id, now, effects);
+            self.hand_out(seq, i, now, effects);
         }
     }
 
     fn hand_out(
         &mut self,
         seq: u64,
-        member: u64,
+        i: usize,
         now: Instant,
         effects: &mut Effects,
     ) -> Option<Handout> {
-        let entry = self.entries.get_mut(&seq)?;
-        let member = self.members.iter_mut().find(|m| m.id == member)?;
+        let entry = self.entries.get_mut(seq)?;
+        let member = &mut self.members[i];
         self.turns += 1;
         member.turn = self.turns;
         member.out += 1;
         let until = now + member.ack_wait;
         entry.attempt += 1;
         entry.place = Place::Out { member: member.id, until };
-        self.timers.insert((until, seq));
-        effects.due(until);
+        if self.sweep.is_none_or(|at| until < at) {
+            self.sweep = Some(until);
+            effects.due(until);
+        }
         Some(Handout { seq, message: entry.message.clone(), attempt: entry.attempt })
     }
-}
-
-/// Bytes that a message takes, about: what it holds, and what holding it needs.
-pub(super) fn cost(message: &Message) -> usize {
-    let Message { id: _, topic, key, encoding: _, metadata, body } = message;
-    let metadata: usize = metadata.iter().map(|(k, v)| k.len() + v.len() + 48).sum();
-    256 + topic.as_str().len() + 2 * key.as_ref().map_or(0, String::len) + metadata + body.len()
 }
 
 #[cfg(test)]

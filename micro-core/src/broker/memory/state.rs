@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::effects::{Dead, Effects};
+use super::groups::Groups;
 use super::limits::Limits;
-use super::queue::{Dead, Effects, Handout, Queue, cost};
+use super::packed::Packed;
+use super::queue::{Handout, Most, Queue};
 use super::topics::Topics;
 use crate::broker::{BrokerError, DEAD_REASON, Message, Subscribe, Verdict};
 use crate::topic::{Pattern, Topic};
@@ -39,11 +42,12 @@ pub(super) struct State {
     pub(super) stats: Stats,
     pub(super) dead_letters: VecDeque<Arc<Message>>,
     limits: Arc<Limits>,
-    groups: HashMap<u64, Group>,
+    groups: Groups<Group>,
     /// Groups that are shared, by name; those of broadcasts have none.
     names: HashMap<(String, Pattern), u64>,
     topics: Topics<u64>,
-    next_id: u64,
+    /// Members so far.
+    joined: u64,
     owned: usize,
     phase: Phase,
     /// When the clock looks next.
@@ -67,23 +71,16 @@ struct Group {
     expires: Option<Instant>,
 }
 
-/// What a consumer gets.
-pub(super) enum Polled {
-    Closed,
-    Nothing,
-    Some(Handout),
-}
-
 impl State {
     pub(super) fn new(limits: Arc<Limits>) -> Self {
         Self {
             stats: Stats::default(),
             dead_letters: VecDeque::new(),
             limits,
-            groups: HashMap::new(),
+            groups: Groups::new(),
             names: HashMap::new(),
             topics: Topics::new(),
-            next_id: 0,
+            joined: 0,
             owned: 0,
             phase: Phase::Open,
             alarm: None,
@@ -93,31 +90,32 @@ impl State {
     /// Gives a message to every group that listens, or to none.
     pub(super) fn publish(
         &mut self,
-        message: &Arc<Message>,
+        packed: &Arc<Packed>,
         now: Instant,
         effects: &mut Effects,
     ) -> Result<(), BrokerError> {
         if self.phase == Phase::Closed {
             return Err(BrokerError::Closed);
         }
-        let (cost, found) = (cost(message), self.topics.find(&message.topic));
+        let message = &packed.message;
+        let found = self.topics.find(&message.topic);
         for id in &found {
-            let Some(group) = self.groups.get_mut(id) else {
+            let Some(group) = self.groups.get_mut(*id) else {
                 continue;
             };
-            if !group.queue.knows(message) && !group.queue.has_room(cost) {
+            if !group.queue.has_room(packed.cost) && !group.queue.knows(message) {
                 return Err(BrokerError::Full { group: group.name.clone() });
             }
         }
         self.stats.published += 1;
         for id in found {
-            let Some(group) = self.groups.get_mut(&id) else {
+            let Some(group) = self.groups.get_mut(id) else {
                 continue;
             };
             if group.queue.knows(message) {
                 self.stats.duplicates += 1;
             } else {
-                group.queue.push(message.clone(), cost, now, effects);
+                group.queue.push(packed, now, effects);
             }
         }
         Ok(())
@@ -139,20 +137,27 @@ impl State {
         }
         self.owned += usize::from(owned);
         let Subscribe { pattern, group: name, broadcast } = wanted.clone();
-        self.next_id += 2;
-        let member = self.next_id;
+        self.joined += 1;
+        let member = self.joined;
         let known = if broadcast { None } else { self.names.get(&(name.clone(), pattern.clone())) };
-        let id = known.copied().unwrap_or(member + 1);
-        let group = self.groups.entry(id).or_insert_with(|| {
+        let id = match known {
+            Some(id) => *id,
+            None => {
+                let queue = Queue::new(self.limits.clone());
+                let (name, pattern) = (name.clone(), pattern.clone());
+                self.groups.insert(Group { name, pattern, broadcast, queue, expires: None })
+            }
+        };
+        if known.is_none() {
             self.topics.insert(&pattern, id);
             if !broadcast {
-                self.names.insert((name.clone(), pattern.clone()), id);
+                self.names.insert((name, pattern), id);
             }
-            let queue = Queue::new(self.limits.clone());
-            Group { name, pattern, broadcast, queue, expires: None }
-        });
-        group.expires = None;
-        group.queue.join(member, ack_wait);
+        }
+        if let Some(group) = self.groups.get_mut(id) {
+            group.expires = None;
+            group.queue.join(member, ack_wait);
+        }
         Ok((id, member))
     }
 
@@ -166,7 +171,7 @@ impl State {
         effects: &mut Effects,
     ) {
         self.owned -= usize::from(owned);
-        let Some(group) = self.groups.get_mut(&id) else {
+        let Some(group) = self.groups.get_mut(id) else {
             return;
         };
         group.queue.leave(member, now, effects);
@@ -182,44 +187,46 @@ impl State {
         effects.due(at);
     }
 
+    /// Whether the queue is still there.
     pub(super) fn poll(
         &mut self,
-        id: u64,
-        member: u64,
+        (id, member): (u64, u64),
         now: Instant,
         waker: &Waker,
+        taken: (Most, &mut Vec<Handout>),
         effects: &mut Effects,
-    ) -> Polled {
-        match self.groups.get_mut(&id) {
-            None => Polled::Closed,
-            Some(group) => match group.queue.poll(member, now, waker, effects) {
-                None => Polled::Nothing,
-                Some(handout) => Polled::Some(handout),
-            },
-        }
+    ) -> bool {
+        let Some(group) = self.groups.get_mut(id) else {
+            return false;
+        };
+        group.queue.poll(member, now, waker, taken, effects);
+        true
     }
 
+    /// Hears what became of deliveries: of each its number, attempt and fate.
     pub(super) fn settle(
         &mut self,
         id: u64,
-        seq: u64,
-        attempt: u32,
-        verdict: Verdict,
+        verdicts: impl IntoIterator<Item = (u64, u32, Verdict)>,
         now: Instant,
         effects: &mut Effects,
     ) {
-        if let Some(group) = self.groups.get_mut(&id) {
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        for (seq, attempt, verdict) in verdicts {
             group.queue.settle(seq, attempt, verdict, now, effects);
         }
+        group.queue.serve(now, effects);
     }
 
     /// Does what is due; when there is more.
     pub(super) fn tick(&mut self, now: Instant, effects: &mut Effects) -> Option<Instant> {
         let mut expired = Vec::new();
-        for (id, group) in &mut self.groups {
+        for (id, group) in self.groups.iter_mut() {
             group.queue.tick(now, effects);
             if group.expires.is_some_and(|at| at <= now) {
-                expired.push(*id);
+                expired.push(id);
             }
         }
         for id in expired {
@@ -264,7 +271,7 @@ impl State {
         self.stats.messages_dropped += left as u64;
         self.names.clear();
         self.topics = Topics::new();
-        for (_, group) in self.groups.drain() {
+        for group in self.groups.drain() {
             effects.wake.extend(group.queue.into_waiting());
         }
         // Whoever waits for room hears that there never will be any.
@@ -303,13 +310,13 @@ impl State {
 
     /// Nobody can wait for room here: a group without it goes without, and that is counted.
     fn deliver_dead(&mut self, letter: &Arc<Message>, now: Instant, effects: &mut Effects) {
-        let cost = cost(letter);
+        let packed = Arc::new(Packed::new(letter.clone()));
         for id in self.topics.find(&letter.topic) {
-            let Some(group) = self.groups.get_mut(&id) else {
+            let Some(group) = self.groups.get_mut(id) else {
                 continue;
             };
-            if group.queue.has_room(cost) {
-                group.queue.push(letter.clone(), cost, now, effects);
+            if group.queue.has_room(packed.cost) {
+                group.queue.push(&packed, now, effects);
             } else {
                 self.stats.dead_letters_dropped += 1;
                 let group = &group.name;
@@ -319,7 +326,7 @@ impl State {
     }
 
     fn drop_group(&mut self, id: u64, effects: &mut Effects) {
-        let Some(group) = self.groups.get(&id) else {
+        let Some(group) = self.groups.get(id) else {
             return;
         };
         let (messages, name) = (group.queue.len(), group.name.as_str());
@@ -332,7 +339,7 @@ impl State {
     }
 
     fn forget(&mut self, id: u64, effects: &mut Effects) {
-        let Some(Group { name, pattern, broadcast, queue, .. }) = self.groups.remove(&id) else {
+        let Some(Group { name, pattern, broadcast, queue, .. }) = self.groups.remove(id) else {
             return;
         };
         self.topics.remove(&pattern, id);

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use micro_core::broker::Broker;
-use micro_core::broker::direct::{Courier, DELIVERY_WAIT, DirectBroker, Envelope};
+use micro_core::broker::direct::{Courier, DirectBroker};
 use micro_core::broker::memory::MemoryBroker;
 use micro_core::handler::BoxFuture;
 use micro_core::registry::{Instance, InstanceId, Lease, MemoryRegistry, Registry};
 use micro_core::status::{Executed, Status};
+use micro_core::stream::{self, Items, Outbound};
 use micro_tests::conformance::broker::Processes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 mod memory {
     use super::OneProcess;
@@ -83,7 +84,7 @@ impl Network {
     fn start(&self) -> Process {
         let id = InstanceId::random();
         let registry: Arc<dyn Registry> = Arc::new(self.registry.clone());
-        let courier = Arc::new(InProcess(self.nodes.clone()));
+        let courier = Arc::new(InProcess(self.nodes.clone(), Mutex::default()));
         let broker = DirectBroker::new(vec![id.clone()], registry, courier).expect("starts");
         let (alive, receiver) = watch::channel(());
         let node = Node { broker: broker.clone(), alive: receiver };
@@ -140,30 +141,29 @@ impl Processes for Network {
     }
 }
 
-/// Calls that end when the process at the other end does.
-struct InProcess(Nodes);
+/// Streams that end when the process at the other end does.
+struct InProcess(Nodes, Mutex<JoinSet<()>>);
 
 impl Courier for InProcess {
-    fn deliver<'a>(
+    fn open<'a>(
         &'a self,
         to: &'a Instance,
-        envelope: Envelope,
-    ) -> BoxFuture<'a, Result<(), Status>> {
+        outbound: Outbound,
+    ) -> BoxFuture<'a, Result<Items, Status>> {
         Box::pin(async move {
             let node = self.0.lock().expect("lock").get(&to.id).cloned();
             let Some(Node { broker, mut alive }) = node else {
                 let status = Status::unavailable("nobody is there");
                 return Err(status.with_executed(Executed::No));
             };
-            let call = async {
-                let envelope = Envelope::decode(&envelope.encode()?)?;
+            let (sink, answers) = stream::items();
+            self.1.lock().expect("lock").spawn(async move {
                 tokio::select! {
-                    handled = broker.receive(envelope) => handled,
-                    _ = alive.changed() => Err(Status::unavailable("the connection was lost")),
+                    ended = broker.serve(Items::sent(outbound), sink) => drop(ended),
+                    _ = alive.changed() => {}
                 }
-            };
-            let late = |_| Err(Status::deadline_exceeded("no answer in time"));
-            timeout(DELIVERY_WAIT, call).await.unwrap_or_else(late)
+            });
+            Ok(Items::sent(answers))
         })
     }
 }

@@ -32,10 +32,10 @@ impl Bench {
             metadata: Metadata::new(),
             body: Bytes::from_static(b"0"),
         };
-        let cost = cost(&message);
-        assert!(self.queue.has_room(cost));
-        self.queue.push(Arc::new(message), cost, self.now, &mut self.effects);
-        self.queue.next - 1
+        let message = Arc::new(Packed::new(Arc::new(message)));
+        assert!(self.queue.has_room(message.cost));
+        self.queue.push(&message, self.now, &mut self.effects);
+        self.queue.entries.next() - 1
     }
 
     fn join(&mut self, member: u64) {
@@ -44,12 +44,19 @@ impl Bench {
     }
 
     fn poll(&mut self, member: u64) -> Option<(u64, u32)> {
-        let handout = self.queue.poll(member, self.now, Waker::noop(), &mut self.effects)?;
-        Some((handout.seq, handout.attempt))
+        self.poll_many(member, 1).pop()
+    }
+
+    fn poll_many(&mut self, member: u64, messages: usize) -> Vec<(u64, u32)> {
+        let (most, mut taken) = (Most { messages, bytes: usize::MAX }, Vec::new());
+        let into = (most, &mut taken);
+        self.queue.poll(member, self.now, Waker::noop(), into, &mut self.effects);
+        taken.iter().map(|handout| (handout.seq, handout.attempt)).collect()
     }
 
     fn settle(&mut self, (seq, attempt): (u64, u32), verdict: Verdict) {
         self.queue.settle(seq, attempt, verdict, self.now, &mut self.effects);
+        self.queue.serve(self.now, &mut self.effects);
         self.check();
     }
 
@@ -72,23 +79,43 @@ impl Bench {
     /// The invariants.
     fn check(&self) {
         let queue = &self.queue;
-        let cost: usize = queue.entries.values().map(|entry| entry.cost).sum();
-        assert_eq!(cost, queue.bytes);
-        let (mut ready, mut timed, mut behind) = (0, 0, 0);
-        for entry in queue.entries.values() {
+        let entries = || queue.entries.until(u64::MAX).map(|(_, entry)| entry);
+        assert_eq!(entries().count(), queue.len());
+        assert_eq!(entries().map(|entry| entry.message.cost).sum::<usize>(), queue.bytes);
+        let (mut ready, mut delayed, mut behind) = (0, 0, 0);
+        for entry in entries() {
             match entry.place {
                 Place::Behind => behind += 1,
-                Place::Delayed(_) | Place::Out { .. } => timed += 1,
+                Place::Delayed(_) => delayed += 1,
+                Place::Out { until, .. } => assert!(queue.sweep.is_some_and(|at| at <= until)),
                 Place::Ready => ready += 1,
             }
         }
-        assert_eq!((ready, timed), (queue.ready.len(), queue.timers.len()));
+        assert_eq!((ready, delayed), (queue.again.len() + queue.fresh_ready, queue.delayed.len()));
+        assert!(queue.again.iter().all(|seq| *seq < queue.fresh));
         assert_eq!(behind, queue.keys.values().map(VecDeque::len).sum::<usize>());
         for member in &queue.members {
             let out = |entry: &&Entry| matches!(entry.place, Place::Out { member: id, .. } if id == member.id);
-            assert_eq!(member.out, queue.entries.values().filter(out).count());
+            assert_eq!(member.out, entries().filter(out).count());
         }
     }
+}
+
+#[test]
+fn a_batch_is_bounded_in_messages_in_bytes_and_by_the_window() {
+    let mut bench = Bench::new(|limits| limits.window = 6);
+    let seqs: Vec<u64> = (0..10).map(|_| bench.push(None)).collect();
+    bench.join(1);
+    let first = bench.poll_many(1, 4);
+    assert_eq!(first, seqs[..4].iter().map(|seq| (*seq, 1)).collect::<Vec<_>>());
+    assert_eq!(bench.poll_many(1, 4).len(), 2, "the window");
+    assert_eq!(bench.poll_many(1, 4), []);
+    first.into_iter().for_each(|handout| bench.settle(handout, Verdict::Ack));
+    // The first of them was given already, since the member waited.
+    let (most, mut taken) = (Most { messages: 4, bytes: 300 }, Vec::new());
+    bench.queue.poll(1, bench.now, Waker::noop(), (most, &mut taken), &mut bench.effects);
+    assert_eq!(taken.iter().map(|handout| handout.seq).collect::<Vec<_>>(), seqs[6..8]);
+    bench.check();
 }
 
 #[test]
@@ -120,7 +147,7 @@ fn one_message_of_a_key_is_out_and_others_pass_it() {
     assert_eq!(bench.poll(1), Some((a2, 1)));
     bench.settle((a2, 1), Verdict::Ack);
     bench.settle((b1, 1), Verdict::Ack);
-    assert!(bench.queue.keys.is_empty() && bench.queue.entries.is_empty());
+    assert!(bench.queue.keys.is_empty() && bench.queue.len() == 0);
 }
 
 #[test]
@@ -302,7 +329,8 @@ fn any_order_of_events_keeps_the_invariants() {
                 2 | 3 if !members.is_empty() => {
                     let member = members[random(members.len() as u64) as usize];
                     if let Some((seq, attempt)) = bench.poll(member) {
-                        let key = bench.queue.entries[&seq].message.key.clone();
+                        let key =
+                            bench.queue.entries.get(seq).expect("out").message.message.key.clone();
                         if let Some(key) = &key {
                             assert!(out.iter().all(|o| o.2.as_ref() != Some(key)), "one at once");
                             let before = last.insert(key.clone(), seq).unwrap_or(0);
