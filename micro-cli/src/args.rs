@@ -66,7 +66,7 @@ pub(crate) struct Global {
     /// Where events go: direct or memory
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) broker: Option<OsString>,
-    /// How calls travel: quic or memory
+    /// How calls travel: quic, tcp, auto or memory
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) transport: Option<OsString>,
     /// The configuration file, instead of ./micro.toml

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::config::Settings;
+use crate::identity::{DevCa, IdentitySource};
 use crate::registry::{LocalRegistry, MemoryRegistry, Registry};
 use crate::status::{Code, Result, Status};
+use crate::transport::memory::Memory;
+use crate::transport::quic::Quic;
+use crate::transport::tcp::Tcp;
+use crate::transport::{Fallback, Transport};
 use crate::{home, text};
 
 /// The registry that a URL names.
@@ -52,15 +58,62 @@ pub(crate) fn broker(url: &str) -> Result<BrokerKind> {
 /// Which transport a URL names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TransportKind {
+    /// QUIC, and TCP where it does not get through.
+    Auto,
     Memory,
     Quic,
+    Tcp,
 }
 
 pub(crate) fn transport(url: &str) -> Result<TransportKind> {
     match split(url).0 {
+        "auto" => Ok(TransportKind::Auto),
         "memory" => Ok(TransportKind::Memory),
         "quic" => Ok(TransportKind::Quic),
-        _ => Err(unknown("transport", url, &["quic", "memory"])),
+        "tcp" => Ok(TransportKind::Tcp),
+        _ => Err(unknown("transport", url, &["quic", "tcp", "auto", "memory"])),
+    }
+}
+
+/// Whose calls leave and arrive by which transport.
+pub(crate) struct Transports {
+    /// What is listened on.
+    pub(crate) listening: Arc<dyn Transport>,
+    /// What is called with: an instance is reached by the first that it has an address of.
+    pub(crate) calling: Vec<Arc<dyn Transport>>,
+}
+
+impl Transports {
+    /// One transport for both.
+    pub(crate) fn one(transport: Arc<dyn Transport>) -> Self {
+        Self { listening: Arc::clone(&transport), calling: vec![transport] }
+    }
+
+    /// Those that the settings choose, of a process that calls as `own` and serves `names`.
+    pub(crate) fn open(settings: &Settings, own: &str, names: &[String]) -> Result<Self> {
+        let kind = transport(&settings.transport)?;
+        let listening = match settings.address.split_once("://") {
+            Some((scheme, _)) => transport(scheme)?,
+            None => kind,
+        };
+        if kind == TransportKind::Memory {
+            return Ok(Self::one(Arc::new(Memory::default().calling_as(own))));
+        }
+        let state = home::state_dir().map_err(|error| wrong(&error))?;
+        let source: Arc<dyn IdentitySource> =
+            Arc::new(DevCa::open(&state).map_err(|error| wrong(&error))?);
+        let quic = Quic::new(Arc::clone(&source), own, names.to_vec()).mtu(settings.quic_mtu);
+        let quic: Arc<dyn Transport> = Arc::new(quic);
+        let tcp: Arc<dyn Transport> = Arc::new(Tcp::new(source, own, names.to_vec()));
+        let auto = Arc::new(Fallback::new(Arc::clone(&quic), Arc::clone(&tcp)));
+        let of = |kind| -> Vec<Arc<dyn Transport>> {
+            match kind {
+                TransportKind::Tcp => vec![Arc::clone(&tcp)],
+                TransportKind::Auto => vec![auto.clone(), Arc::clone(&tcp)],
+                TransportKind::Quic | TransportKind::Memory => vec![Arc::clone(&quic)],
+            }
+        };
+        Ok(Self { listening: of(listening).swap_remove(0), calling: of(kind) })
     }
 }
 

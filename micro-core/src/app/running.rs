@@ -30,7 +30,7 @@ pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) descriptors: Vec<&'static ServiceDescriptor>,
     pub(super) client: Client,
-    pub(super) transport: Arc<dyn Transport>,
+    pub(super) transports: Vec<Arc<dyn Transport>>,
     pub(super) publisher: Publisher,
     pub(super) broker: Arc<dyn Broker>,
     pub(super) direct: Option<DirectBroker>,
@@ -114,7 +114,7 @@ impl Running {
     pub async fn shutdown(self) {
         let Parts {
             settings,
-            transport,
+            transports,
             broker,
             direct,
             shared,
@@ -146,7 +146,9 @@ impl Running {
         }
         subscriptions.stop(deadline).await;
         if !shared.transport {
-            transport.close().await;
+            for transport in transports {
+                transport.close().await;
+            }
         }
     }
 }
@@ -164,7 +166,7 @@ impl Registered {
         names: &[String],
         versions: &[u32],
         ids: &[InstanceId],
-        address: &Address,
+        addresses: &[Address],
     ) -> Vec<Instance> {
         let versions = versions.iter().copied().chain(std::iter::repeat(1));
         let records = names.iter().zip(ids).zip(versions);
@@ -172,7 +174,7 @@ impl Registered {
             id: id.clone(),
             service: name.clone(),
             version,
-            addresses: vec![address.clone()],
+            addresses: addresses.to_vec(),
             metadata: [("pid".to_owned(), std::process::id().to_string())].into(),
             subscriptions: Vec::new(),
         };
@@ -247,11 +249,9 @@ impl fmt::Display for Running {
         }
         if let Some(listener) = listener {
             let Settings { registry, broker, .. } = settings;
-            writeln!(
-                f,
-                "listening on {}  (registry {registry}, broker {broker})",
-                listener.address()
-            )?;
+            let addresses: Vec<_> = listener.addresses().iter().map(Address::to_string).collect();
+            let addresses = addresses.join(", ");
+            writeln!(f, "listening on {addresses}  (registry {registry}, broker {broker})")?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Starting: each part after the ones that it needs, the registry last, so that nobody calls what is not
 //! ready.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +12,7 @@ use super::main;
 use super::running::{Parts, Registered, Running, Shared};
 use super::subscriptions::Subscriptions;
 use super::{App, Services, loaded, registrations};
-use crate::backends::{self, BrokerKind, TransportKind};
+use crate::backends::{self, BrokerKind, Transports};
 use crate::balance::PowerOfTwo;
 use crate::broker::Broker;
 use crate::broker::direct::DirectBroker;
@@ -22,95 +21,53 @@ use crate::client::{Client, Resolver, Timeouts};
 use crate::config::Settings;
 use crate::context::TypeMap;
 use crate::handler::{Registration, Service};
-use crate::identity::{DevCa, IdentitySource};
 use crate::inject::{Injector, Sections};
-use crate::interceptor::Chain;
+use crate::interceptor::{Chain, Interceptor};
 use crate::publisher::Publisher;
 use crate::registry::{InstanceId, Registry};
 use crate::router::Router;
 use crate::server::Server;
 use crate::service::ServiceDescriptor;
-use crate::status::{Code, Result, Status};
-use crate::transport::memory::Memory;
-use crate::transport::quic::Quic;
+use crate::status::{Result, Status};
 use crate::transport::{Address, Dispatch, Transport};
-use crate::{check, home, text};
+use crate::{check, text};
 
 pub(super) async fn start(app: App) -> Result<Running> {
-    let settings = match app.settings.clone() {
+    let App {
+        services,
+        ready,
+        interceptors,
+        calls,
+        values,
+        settings,
+        registry,
+        broker,
+        transport,
+        reachable,
+    } = app;
+    let settings = match settings {
         Some(settings) => settings,
         None => loaded()?.settings,
     };
     settings.validate()?;
-    let wanted = match app.services {
-        Services::Linked => chosen(linked()?, &settings)?,
-        Services::None => Vec::new(),
-    };
-    let descriptors: Vec<&'static ServiceDescriptor> = wanted
-        .iter()
-        .map(|registration| registration.descriptor)
-        .chain(app.ready.iter().map(|service| service.descriptor()))
-        .collect();
-    check_all(&descriptors)?;
+    let plan = Plan::new(services, ready, &settings)?;
+    let descriptors = plan.descriptors.clone();
+    let given = Shared { broker: broker.is_some(), transport: transport.is_some() };
+    let parts = Network::new(&settings, &plan, registry, broker, transport, calls)?;
+    let (server, state) = serve(plan, &settings, &parts, interceptors, values).await?;
 
-    let own = own_name(&settings, &descriptors);
-    let names = descriptors.iter().map(|d| d.name.to_owned());
-    let names: Vec<String> =
-        if descriptors.is_empty() { vec![own.clone()] } else { names.collect() };
-    let registry = match app.registry {
-        Some(registry) => registry,
-        None => backends::registry(&settings.registry)?,
-    };
-    let given = Shared { broker: app.broker.is_some(), transport: app.transport.is_some() };
-    let transport = match app.transport {
-        Some(transport) => transport,
-        None => transport(&settings, &own, &names)?,
-    };
-    if !given.transport {
-        main::closes(&transport);
-    }
-    let client = client(&settings, &registry, &transport, app.calls);
-    let ids: Vec<InstanceId> = names.iter().map(|_| InstanceId::random()).collect();
-    let (broker, direct) = broker(app.broker, &settings, &registry, &client, &ids)?;
-    let publisher = Publisher::new(Arc::clone(&broker));
-    let injector = Injector {
-        client: client.clone(),
-        publisher: publisher.clone(),
-        sections: Arc::new(Sections::new(settings.app.clone())),
-        values: Arc::new(app.values),
-    };
-
-    let mut router = Router::default();
-    for registration in &wanted {
-        router.add(build(registration, &injector).await?, &app.interceptors)?;
-    }
-    for service in app.ready {
-        router.add(service, &app.interceptors)?;
-    }
-    let state = Arc::new(builtin::State {
-        draining: AtomicBool::new(false),
-        started: Instant::now(),
-        running: std::sync::OnceLock::new(),
-    });
-    let (services, shared) = (descriptors.clone(), Arc::clone(&state));
-    router.add(Arc::new(Builtin { services, state: shared, direct: direct.clone() }), &[])?;
-    let mut shared = TypeMap::default();
-    shared.insert(publisher.clone());
-    let server = Server::new(router, Arc::new(shared), settings.max_in_flight);
-    // Set once, here.
-    let _ = state.running.set(server.clone());
-
-    let serves = app.reachable || !descriptors.is_empty();
-    let listener = match serves {
-        true => Some(listen(&settings, &*transport, server.clone()).await?),
+    let listener = match reachable || !descriptors.is_empty() {
+        true => Some(listen(&settings, &*parts.transports.listening, server.clone()).await?),
         false => None,
     };
+    let Network { names, ids, registry, transports, client, publisher, broker, direct } = parts;
     let subscriptions = Subscriptions::start(&server, &broker).await?;
     let registered = match &listener {
         Some(listener) => {
-            let address = advertised(&settings, listener.address());
+            let addresses = listener.addresses().into_iter();
+            let addresses: Vec<_> = addresses.map(|a| advertised(&settings, a)).collect();
             let versions: Vec<u32> = descriptors.iter().map(|d| d.version).collect();
-            let instances = Registered::instances(&names, &versions, &ids, &address);
+            let instances = Registered::instances(&names, &versions, &ids, &addresses);
             Some(Registered::start(registry, instances, direct.as_ref()).await?)
         }
         None => None,
@@ -119,7 +76,7 @@ pub(super) async fn start(app: App) -> Result<Running> {
         settings,
         descriptors,
         client,
-        transport,
+        transports: transports.calling,
         publisher,
         broker,
         direct,
@@ -129,6 +86,116 @@ pub(super) async fn start(app: App) -> Result<Running> {
         listener,
         state,
     }))
+}
+
+/// What this process serves, checked.
+struct Plan {
+    /// To be made by the app.
+    wanted: Vec<Registration>,
+    /// Made already.
+    ready: Vec<Arc<dyn Service>>,
+    descriptors: Vec<&'static ServiceDescriptor>,
+    /// Who the process is when it calls others.
+    own: String,
+    /// Who it is when it is called.
+    names: Vec<String>,
+}
+
+impl Plan {
+    fn new(services: Services, ready: Vec<Arc<dyn Service>>, settings: &Settings) -> Result<Self> {
+        let wanted = match services {
+            Services::Linked => chosen(linked()?, settings)?,
+            Services::None => Vec::new(),
+        };
+        let linked = wanted.iter().map(|registration| registration.descriptor);
+        let descriptors: Vec<_> = linked.chain(ready.iter().map(|s| s.descriptor())).collect();
+        check_all(&descriptors)?;
+        let own = own_name(settings, &descriptors);
+        let names = match descriptors.is_empty() {
+            true => vec![own.clone()],
+            false => descriptors.iter().map(|d| d.name.to_owned()).collect(),
+        };
+        Ok(Self { wanted, ready, descriptors, own, names })
+    }
+}
+
+/// What connects this process with others.
+struct Network {
+    names: Vec<String>,
+    ids: Vec<InstanceId>,
+    registry: Arc<dyn Registry>,
+    transports: Transports,
+    client: Client,
+    publisher: Publisher,
+    broker: Arc<dyn Broker>,
+    direct: Option<DirectBroker>,
+}
+
+impl Network {
+    fn new(
+        settings: &Settings,
+        plan: &Plan,
+        registry: Option<Arc<dyn Registry>>,
+        given: Option<Arc<dyn Broker>>,
+        transport: Option<Arc<dyn Transport>>,
+        calls: Vec<Arc<dyn Interceptor>>,
+    ) -> Result<Self> {
+        let registry = match registry {
+            Some(registry) => registry,
+            None => backends::registry(&settings.registry)?,
+        };
+        let transports = match transport {
+            Some(transport) => Transports::one(transport),
+            None => {
+                let opened = Transports::open(settings, &plan.own, &plan.names)?;
+                opened.calling.iter().for_each(main::closes);
+                opened
+            }
+        };
+        let client = client(settings, &registry, &transports.calling, calls);
+        let ids: Vec<InstanceId> = plan.names.iter().map(|_| InstanceId::random()).collect();
+        let (broker, direct) = broker(given, settings, &registry, &client, &ids)?;
+        let publisher = Publisher::new(Arc::clone(&broker));
+        let names = plan.names.clone();
+        Ok(Self { names, ids, registry, transports, client, publisher, broker, direct })
+    }
+}
+
+/// Makes the services and what serves them.
+async fn serve(
+    plan: Plan,
+    settings: &Settings,
+    parts: &Network,
+    interceptors: Vec<Arc<dyn Interceptor>>,
+    values: TypeMap,
+) -> Result<(Server, Arc<builtin::State>)> {
+    let injector = Injector {
+        client: parts.client.clone(),
+        publisher: parts.publisher.clone(),
+        sections: Arc::new(Sections::new(settings.app.clone())),
+        values: Arc::new(values),
+    };
+    let mut router = Router::default();
+    for registration in &plan.wanted {
+        router.add(build(registration, &injector).await?, &interceptors)?;
+    }
+    for service in plan.ready {
+        router.add(service, &interceptors)?;
+    }
+    let state = Arc::new(builtin::State {
+        draining: AtomicBool::new(false),
+        started: Instant::now(),
+        running: std::sync::OnceLock::new(),
+    });
+    let (services, shared) = (plan.descriptors, Arc::clone(&state));
+    let direct = parts.direct.clone();
+    router.add(Arc::new(Builtin { services, state: shared, direct }), &[])?;
+    let mut shared = TypeMap::default();
+    shared.insert(parts.publisher.clone());
+    let server = Server::new(router, Arc::new(shared), settings.max_in_flight);
+    // Set once, here.
+    let _ = state.running.set(server.clone());
+    Ok((server, state))
 }
 
 /// The registrations of this program: at least one, or it would serve nothing.
@@ -184,27 +251,13 @@ fn own_name(settings: &Settings, descriptors: &[&ServiceDescriptor]) -> String {
     }
 }
 
-fn transport(settings: &Settings, own: &str, names: &[String]) -> Result<Arc<dyn Transport>> {
-    Ok(match backends::transport(&settings.transport)? {
-        TransportKind::Memory => Arc::new(Memory::default().calling_as(own)),
-        TransportKind::Quic => {
-            let wrong =
-                |error: &(dyn Error + 'static)| Status::of_cause(Code::FailedPrecondition, error);
-            let state = home::state_dir().map_err(|error| wrong(&error))?;
-            let ca = DevCa::open(&state).map_err(|error| wrong(&error))?;
-            let source: Arc<dyn IdentitySource> = Arc::new(ca);
-            Arc::new(Quic::new(source, own, names.to_vec()))
-        }
-    })
-}
-
 fn client(
     settings: &Settings,
     registry: &Arc<dyn Registry>,
-    transport: &Arc<dyn Transport>,
-    interceptors: Vec<Arc<dyn crate::interceptor::Interceptor>>,
+    transports: &[Arc<dyn Transport>],
+    interceptors: Vec<Arc<dyn Interceptor>>,
 ) -> Client {
-    let resolver = Resolver::new(Arc::clone(registry), [Arc::clone(transport)], PowerOfTwo);
+    let resolver = Resolver::new(Arc::clone(registry), transports.to_vec(), PowerOfTwo);
     let timeouts = Timeouts {
         unary: settings.request_timeout,
         stream: settings.stream_timeout,
@@ -248,7 +301,8 @@ async fn listen(
     transport: &dyn Transport,
     server: Server,
 ) -> Result<Box<dyn crate::transport::Listener>> {
-    let address = Address::new(transport.scheme(), &settings.address);
+    let authority = settings.address.split_once("://").map_or(&*settings.address, |(_, at)| at);
+    let address = Address::new(transport.scheme(), authority);
     let dispatch: Arc<dyn Dispatch> = Arc::new(server);
     transport.listen(&address, dispatch).await
 }

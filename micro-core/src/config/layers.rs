@@ -148,7 +148,7 @@ fn set(table: &mut toml::Table, key: &Key, text: &str, from: &str) -> Result<()>
         "services" => toml::Value::Array(
             text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(Into::into).collect(),
         ),
-        "max_in_flight" => match text.parse() {
+        "max_in_flight" | "quic_mtu" => match text.parse() {
             Ok(number) => toml::Value::Integer(number),
             Err(_) => return Err(invalid(format!("{from}: {text:?} is not a whole number"))),
         },

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::status::{Result, Status};
 use crate::transport::LONGEST_CALL;
+use crate::transport::quic::MTU;
 
 mod duration;
 mod layers;
@@ -22,7 +23,8 @@ pub use layers::{Asked, Layers, Source};
 pub struct Settings {
     /// Which service this process is when it calls others; the first that it serves unless given.
     pub name: Option<String>,
-    /// Where to listen: `host:port`; port 0 is any free one.
+    /// Where to listen: `host:port`, or `tcp://host:port` for another transport than `transport`; port 0
+    /// is any free one.
     pub address: String,
     /// The address that others are told, where it is not the one to listen on.
     pub advertise: Option<String>,
@@ -30,8 +32,11 @@ pub struct Settings {
     pub registry: String,
     /// Where events go: `direct` or `memory`.
     pub broker: String,
-    /// How calls travel: `quic` or `memory`.
+    /// How calls travel: `quic`, `tcp`, `auto` (QUIC, and TCP where no UDP gets through) or `memory`.
     pub transport: String,
+    /// The largest UDP payload that QUIC tries, in bytes: 1200, the least that every network carries, to
+    /// 6500. It begins with the least and finds out what the path takes.
+    pub quic_mtu: u16,
     /// Which of the linked services to run; all unless given.
     pub services: Vec<String>,
     /// How long a unary call may take unless it says.
@@ -61,6 +66,7 @@ impl Default for Settings {
             registry: "local".into(),
             broker: "direct".into(),
             transport: "quic".into(),
+            quic_mtu: *MTU.end(),
             services: Vec::new(),
             request_timeout: Duration::from_secs(5),
             stream_timeout: Duration::from_secs(3600),
@@ -99,11 +105,35 @@ impl Settings {
         if self.max_in_flight == 0 {
             return Err(Status::invalid_argument("`max_in_flight` must be at least 1"));
         }
+        if !MTU.contains(&self.quic_mtu) {
+            // Ten packets leave in one call of the system, which takes 64 KiB; and QUIC itself asks for
+            // 1,200.
+            return Err(Status::invalid_argument(format!(
+                "`quic_mtu` must be 1200 to 6500 bytes, not {}: QUIC needs 1200, and above 6500 the system \
+                 drops what is sent, since ten packets at once must stay below 64 KiB",
+                self.quic_mtu
+            )));
+        }
+        self.validate_address()?;
         match &self.name {
             Some(name) if !crate::text::is_name(name) => Err(Status::invalid_argument(format!(
                 "`name`: {name:?} may only contain a-z, 0-9, `_`, `-` and `.`"
             ))),
             _ => Ok(()),
+        }
+    }
+
+    /// An address may name a transport, but not another kind of network than the one that is called with.
+    fn validate_address(&self) -> Result<()> {
+        match self.address.split_once("://") {
+            Some(("quic" | "tcp" | "auto", _)) if self.transport != "memory" => Ok(()),
+            Some((scheme, _)) => Err(Status::invalid_argument(format!(
+                "`address`: cannot listen on `{}` with the transport `{}` (`host:port`, or with `quic://`, \
+                 `tcp://` or `auto://` before it)",
+                scheme.escape_debug().take(64).collect::<String>(),
+                self.transport
+            ))),
+            None => Ok(()),
         }
     }
 }
@@ -124,11 +154,17 @@ pub struct Key {
 /// All keys, in the order of `--help`. The names in the environment are go-micro's where it has them.
 pub const KEYS: &[Key] = &[
     key("name", "MICRO_SERVER_NAME", "name", "who this process is when it calls others"),
-    key("address", "MICRO_SERVER_ADDRESS", "address", "where to listen (127.0.0.1:0)"),
+    key(
+        "address",
+        "MICRO_SERVER_ADDRESS",
+        "address",
+        "where to listen, [tcp://]host:port (127.0.0.1:0)",
+    ),
     key("advertise", "MICRO_SERVER_ADVERTISE", "advertise", "the address that others are told"),
     key("registry", "MICRO_REGISTRY", "registry", "local, local:///dir, memory or mdns (local)"),
     key("broker", "MICRO_BROKER", "broker", "direct or memory (direct)"),
-    key("transport", "MICRO_TRANSPORT", "transport", "quic or memory (quic)"),
+    key("transport", "MICRO_TRANSPORT", "transport", "quic, tcp, auto or memory (quic)"),
+    key("quic_mtu", "MICRO_QUIC_MTU", "quic-mtu", "largest UDP payload, 1200 to 6500 (6500)"),
     key("services", "MICRO_SERVICES", "services", "which linked services to run, a,b,c (all)"),
     key(
         "request_timeout",

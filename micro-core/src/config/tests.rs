@@ -46,6 +46,7 @@ fn every_key_can_be_set_and_is_read_back() {
     for key in KEYS {
         let value = match key.name {
             "max_in_flight" => "7",
+            "quic_mtu" => "1452",
             name if name.ends_with("timeout") => "7s",
             _ => "other",
         };
@@ -77,6 +78,10 @@ fn a_value_that_does_not_fit_names_its_layer() {
     assert!(text.contains("MICRO_CLIENT_REQUEST_TIMEOUT") && text.contains("5s"), "{text}");
     assert!(refused(None, &[], &["--max-in-flight", "many"]).contains("--max-in-flight"));
     assert!(refused(None, &[], &["--max-in-flight", "0"]).contains("max_in_flight"));
+    let text = refused(None, &[("MICRO_QUIC_MTU", "9000")], &[]);
+    assert!(text.contains("1200 to 6500") && text.contains("64 KiB"), "{text}");
+    let text = refused(None, &[], &["--address", "tpc://127.0.0.1:0"]);
+    assert!(text.contains("`address`") && text.contains("`tcp://`"), "{text}");
     assert!(refused(None, &[], &["--name", "A b"]).contains("name"));
     assert!(refused(None, &[], &["--registry"]).contains("registry"));
 }

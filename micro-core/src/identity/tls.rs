@@ -15,12 +15,15 @@ use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{AlertDescription, ClientConfig, ServerConfig, SignatureScheme};
+use rustls::{AlertDescription, ClientConfig, Error, ServerConfig, SignatureScheme};
 
 use super::verify::{self, Clients, Server};
 use super::{IdentityError, IdentitySource, PeerRefused, SpiffeId};
 
 pub use super::sni::server_name;
+
+/// A certificate as peers show it.
+pub type Certificate = CertificateDer<'static>;
 
 /// The application protocol that both sides must name in the handshake.
 pub const ALPN: &[u8] = b"micro/1";
@@ -119,6 +122,23 @@ pub fn explain(service: &str, error: &ConnectionError) -> Option<String> {
     Some(match by_peer {
         true => format!("the peer did not accept our certificate: {refused}"),
         false => refused,
+    })
+}
+
+/// As [`explain`], for TLS over TCP: there a peer tells no more than the number of an alert.
+pub fn explain_tls(service: &str, error: &Error) -> Option<String> {
+    Some(match error {
+        Error::AlertReceived(AlertDescription::AccessDenied) => {
+            format!("the peer at this address does not serve `{service}`")
+        }
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+        | Error::NoApplicationProtocol => {
+            "the peer speaks another protocol or version than `micro/1`".to_owned()
+        }
+        Error::AlertReceived(alert) => {
+            format!("the peer did not accept our certificate: {alert:?}")
+        }
+        error => error.to_string().strip_prefix("other error: ")?.to_owned(),
     })
 }
 

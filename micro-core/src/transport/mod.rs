@@ -19,11 +19,15 @@ use crate::status::{Result, Status};
 use crate::stream::{ItemSink, Items, Outbound};
 
 mod calling;
+mod fallback;
 mod lane;
 pub mod memory;
+mod network;
 pub mod quic;
+pub mod tcp;
 
 pub use calling::{Calling, Slots};
+pub use fallback::Fallback;
 
 pub use crate::codec::MAX_MESSAGE;
 pub(crate) use crate::codec::too_large;
@@ -57,6 +61,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 pub trait Listener: fmt::Debug + Send + Sync + 'static {
     /// Where it is reached.
     fn address(&self) -> Address;
+
+    /// All addresses, for one that is reached by several transports; the preferred one first.
+    fn addresses(&self) -> Vec<Address> {
+        vec![self.address()]
+    }
 
     /// Tells every peer to send no more, lets what runs end, and returns when all peers have closed or
     /// `deadline` has passed; then everything is closed.

@@ -138,7 +138,7 @@ pub(crate) struct GoAway {
     pub(crate) streams: u64,
 }
 
-mod kind {
+pub(crate) mod kind {
     pub(super) const SETTINGS: u8 = 0;
     pub(super) const ROUTE: u8 = 1;
     pub(super) const CALL: u8 = 2;
@@ -146,9 +146,9 @@ mod kind {
     pub(super) const CANCEL: u8 = 4;
     pub(super) const GOAWAY: u8 = 5;
     pub(super) const CONTRACT: u8 = 6;
-    pub(super) const OPEN: u8 = 16;
+    pub(crate) const OPEN: u8 = 16;
     pub(super) const ITEM: u8 = 17;
-    pub(super) const END: u8 = 18;
+    pub(crate) const END: u8 = 18;
 }
 
 mod setting {

@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::conformance::transport::Directory;
 
+mod tcp;
+
 /// A server under attack, and somebody who only wants to be answered.
 struct Victim {
     lab: Lab,

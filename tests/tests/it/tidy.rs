@@ -33,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 4] = [
 /// Where a vendor crate may be named.
 const VENDORS: [(&str, &[&str]); 4] = [
     ("quinn", &["transport/quic/", "identity/tls.rs", "identity/tests"]),
-    ("rustls", &["transport/quic/mod.rs", "identity/"]),
+    ("rustls", &["transport/quic/mod.rs", "transport/tcp/", "identity/"]),
     ("rcgen", &["identity/"]),
     ("mdns_sd", &["registry/mdns/"]),
 ];
@@ -137,6 +137,7 @@ fn vendor_crates_are_named_in_their_backend_only() {
 fn the_engine_names_no_backend() {
     let backends = [
         "transport::quic",
+        "transport::tcp",
         "transport::memory",
         "registry::local",
         "registry::memory",

@@ -13,14 +13,16 @@ use crate::status::{Executed, Result, Status};
 use crate::wire::Splitter;
 
 mod calls;
+mod clients;
 mod connection;
 mod outbox;
 mod routes;
 mod serve;
 mod stream;
 
+pub(super) use clients::{Clients, HalfOpen};
 pub(super) use connection::LaneConnection;
-pub(super) use serve::{All, Served};
+use serve::{All, Served};
 
 /// A connection to one peer that has proved who it is: ordered streams of bytes. Clones are the same.
 pub(super) trait Link: Clone + Send + Sync + 'static {

@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, coop};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::settings;
-use super::outbox::{self, Outbox, STALL};
+use super::outbox::{self, Outbox, Pushed, STALL};
 use super::stream::{Outgoing, read_more};
 use super::{Close, Link, Receiving, Sending};
 use crate::call::{Kind, Outcome, Reply};
@@ -361,10 +361,13 @@ impl<L: Link> Served<L> {
                     stream.finish();
                 }
             }
-            Ok(None) => {
+            // One at a time, since each is counted as unread until it is there.
+            Ok(None) => loop {
                 self.outbox.room().await;
-                self.outbox.push(|out| put_reply(out, id, &end));
-            }
+                if self.outbox.try_push(|out| put_reply(out, id, &end)) != Pushed::Full {
+                    return;
+                }
+            },
             // Nobody waits any more.
             Err(super::Lost) => {}
         }

@@ -4,19 +4,21 @@
 //! `tuning` hold what the system and quinn need to be told.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use tokio::net::lookup_host;
 
 use crate::call::BoxFuture;
 use crate::context::Peer;
 use crate::identity::{IdentitySource, tls};
-use crate::status::{Code, Executed, Result, Status};
+use crate::status::{Code, Result, Status};
 use crate::sync::lock;
 use crate::transport::lane::{Close, LaneConnection};
+use crate::transport::network::{self, reachable, resolve, unreachable};
 use crate::transport::{Address, Connection, Dispatch, Listener, Transport};
 
 mod link;
@@ -31,6 +33,10 @@ const FAREWELL: Duration = Duration::from_millis(20);
 /// A handshake that takes longer has failed.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
+/// The bounds of [`Quic::mtu`], in bytes: what QUIC asks of every network, to where ten packets of one
+/// call of the system still stay below 64 KiB. Beyond, the kernel drops them and nobody is told.
+pub const MTU: RangeInclusive<u16> = 1_200..=6_500;
+
 /// The QUIC transport of a process.
 #[derive(Debug)]
 pub struct Quic {
@@ -39,8 +45,9 @@ pub struct Quic {
     own: String,
     /// Which services it can prove to be when it is called.
     services: Vec<String>,
-    // One socket for each family, for all outgoing connections.
-    sockets: Mutex<HashMap<bool, quinn::Endpoint>>,
+    mtu: u16,
+    /// For outgoing connections: by family and shard.
+    sockets: Mutex<HashMap<(bool, u64), quinn::Endpoint>>,
 }
 
 impl Quic {
@@ -50,13 +57,22 @@ impl Quic {
         own: impl Into<String>,
         services: Vec<String>,
     ) -> Self {
-        Self { identities, own: own.into(), services, sockets: Mutex::default() }
+        Self { identities, own: own.into(), services, mtu: *MTU.end(), sockets: Mutex::default() }
     }
 
-    /// The endpoint for outgoing connections to `remote`.
+    /// Tries UDP payloads up to this many bytes, within [`MTU`]; 6,500 unless given. A connection begins
+    /// with 1,200 and finds out what its path takes.
+    #[must_use]
+    pub fn mtu(self, most: u16) -> Self {
+        Self { mtu: most.clamp(*MTU.start(), *MTU.end()), ..self }
+    }
+
+    /// The endpoint for outgoing connections to `remote`: always the same for one peer, so that each
+    /// connection stays with one socket and one task that drives it.
     fn endpoint(&self, remote: SocketAddr) -> Result<quinn::Endpoint> {
+        let shard = (remote.is_ipv4(), shard(remote, tuning::client_sockets()));
         let mut sockets = lock(&self.sockets);
-        if let Some(endpoint) = sockets.get(&remote.is_ipv4()) {
+        if let Some(endpoint) = sockets.get(&shard) {
             return Ok(endpoint.clone());
         }
         let local: SocketAddr = match remote {
@@ -64,7 +80,7 @@ impl Quic {
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let endpoint = socket::endpoint(local, None)?;
-        sockets.insert(remote.is_ipv4(), endpoint.clone());
+        sockets.insert(shard, endpoint.clone());
         Ok(endpoint)
     }
 
@@ -74,7 +90,7 @@ impl Quic {
             .map_err(|error| unreachable(address, service, &error))?;
         let config = QuicClientConfig::try_from(config).map_err(Status::from)?;
         let mut config = quinn::ClientConfig::new(Arc::new(config));
-        config.transport_config(tuning::client());
+        config.transport_config(tuning::client(self.mtu));
         let endpoint = self.endpoint(remote)?;
         let connecting = endpoint
             .connect_with(config, remote, &tls::server_name(service))
@@ -109,7 +125,7 @@ impl Transport for Quic {
                 .map_err(|error| Status::of_cause(Code::FailedPrecondition, &error))?;
             let config = QuicServerConfig::try_from(config).map_err(Status::from)?;
             let mut config = quinn::ServerConfig::with_crypto(Arc::new(config));
-            tuning::server(&mut config);
+            tuning::server(&mut config, self.mtu);
             let endpoint = socket::endpoint(local, Some(config))?;
             Ok(Box::new(listener::QuicListener::start(endpoint, dispatch)?) as Box<dyn Listener>)
         })
@@ -126,8 +142,8 @@ impl Transport for Quic {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let sockets: Vec<_> = lock(&self.sockets).drain().map(|(_, socket)| socket).collect();
+            sockets.iter().for_each(|socket| socket.close(code(Close::Done), b"done"));
             for socket in sockets {
-                socket.close(code(Close::Done), b"done");
                 // The packet leaves at once; the rest of the wait would be for packets that come late.
                 let _ = tokio::time::timeout(FAREWELL, socket.wait_idle()).await;
             }
@@ -135,49 +151,20 @@ impl Transport for Quic {
     }
 }
 
-/// Where to send packets to: a process that listens on every interface of this machine says `0.0.0.0`,
-/// and is reached over the loopback one. (What comes from other machines was replaced by its registry.)
-fn reachable(remote: SocketAddr) -> SocketAddr {
-    match remote {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        other => other,
-    }
-}
-
-/// Looks a host name up; a plain address needs no look-up.
-async fn resolve(address: &Address) -> Result<SocketAddr> {
-    let authority = address.authority();
-    if let Ok(address) = authority.parse() {
-        return Ok(address);
-    }
-    let invalid = |why: &dyn std::fmt::Display| {
-        Status::invalid_argument(format!("{address}: not a host and port: {why}"))
-    };
-    let mut found = lookup_host(authority).await.map_err(|error| invalid(&error))?;
-    found.next().ok_or_else(|| invalid(&"the name has no address"))
-}
-
-fn unreachable(address: &Address, service: &str, error: &dyn std::fmt::Display) -> Status {
-    Status::unavailable(format!("cannot connect to `{service}` at {address}: {error}"))
-        .with_executed(Executed::No)
+/// Which of so many sockets a peer is reached by.
+fn shard(remote: SocketAddr, count: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    remote.hash(&mut hasher);
+    hasher.finish() % count
 }
 
 /// Who the other end proved to be.
 fn peer(connection: &quinn::Connection) -> Result<Peer> {
     let certificates = connection
         .peer_identity()
-        .and_then(|identity| {
-            identity.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()
-        })
+        .and_then(|identity| identity.downcast::<Vec<tls::Certificate>>().ok())
         .ok_or_else(|| Status::unauthenticated("the peer has no certificate"))?;
-    let refused = |error| Status::of_cause(Code::Unauthenticated, &error);
-    let id = tls::peer_id(&certificates).map_err(refused)?;
-    Ok(Peer {
-        service: Some(id.service().to_owned()),
-        domain: Some(id.domain().to_owned()),
-        address: Some(connection.remote_address()),
-    })
+    network::peer(&certificates, connection.remote_address())
 }
 
 #[cfg(test)]
@@ -185,15 +172,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_interface_is_reached_over_loopback() {
-        for (says, at) in [
-            ("0.0.0.0:7", "127.0.0.1:7"),
-            ("[::]:7", "[::1]:7"),
-            ("192.0.2.1:7", "192.0.2.1:7"),
-            ("[2001:db8::1]:7", "[2001:db8::1]:7"),
-        ] {
-            let parse = |text: &str| text.parse::<SocketAddr>().expect("an address");
-            assert_eq!(reachable(parse(says)), parse(at));
+    fn peers_are_spread_over_the_sockets_and_each_keeps_its_own() {
+        let peer = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let mut seen = [0; 4];
+        for port in 1..1_000 {
+            seen[shard(peer(port), 4) as usize] += 1;
+            assert_eq!(shard(peer(port), 4), shard(peer(port), 4));
+            assert_eq!(shard(peer(port), 1), 0);
         }
+        assert!(seen.iter().all(|count| *count > 150), "{seen:?}");
     }
 }

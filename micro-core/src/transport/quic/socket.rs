@@ -4,17 +4,20 @@ use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Once};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::{Sleep, sleep};
 
 use super::tuning;
-use crate::status::{Result, Status};
+use crate::status::Result;
+use crate::sync::lock;
+use crate::transport::network::not_bound;
 
 /// The system's default of 208 KiB loses packets of bursts: 0.28x at 64 KiB bodies, 16 in flight.
 const BUFFER: usize = 4 << 20;
@@ -24,19 +27,8 @@ pub(super) fn endpoint(
     local: SocketAddr,
     server: Option<quinn::ServerConfig>,
 ) -> Result<quinn::Endpoint> {
-    let socket = bind(local).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "; another process listens there: choose another address, or port 0 for a free one"
-            }
-            io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
-            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege",
-            _ => "",
-        };
-        Status::unavailable(format!("cannot listen on {local}: {error}{hint}"))
-    })?;
-    let socket =
-        Tolerant { socket: TokioRuntime.wrap_udp_socket(socket)?, errors: AtomicU64::new(0) };
+    let socket = bind(local).map_err(|error| not_bound(local, &error))?;
+    let socket = Tolerant::new(TokioRuntime.wrap_udp_socket(socket)?);
     let runtime = Arc::new(TokioRuntime);
     let config = tuning::endpoint();
     Ok(quinn::Endpoint::new_with_abstract_socket(config, server, Arc::new(socket), runtime)?)
@@ -66,11 +58,42 @@ fn bind(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
     Ok(socket.into())
 }
 
-/// A socket that counts errors of receiving and goes on: quinn ends the endpoint, and every call with
-/// it, at the first error that is not ECONNRESET.
+/// A socket that outlives errors of receiving: quinn ends the endpoint, and every call with it, at the
+/// first that is not ECONNRESET. It rests after each, longer and longer, so that an error that stays
+/// costs next to nothing, and one that passes costs a millisecond.
 struct Tolerant {
     socket: Arc<dyn AsyncUdpSocket>,
-    errors: AtomicU64,
+    /// Errors since something was received.
+    errors: AtomicU32,
+    resting: Mutex<Option<Pin<Box<Sleep>>>>,
+}
+
+/// After the first error; twice as long after each further one, up to [`LONGEST_REST`].
+const FIRST_REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+impl Tolerant {
+    fn new(socket: Arc<dyn AsyncUdpSocket>) -> Self {
+        Self { socket, errors: AtomicU32::new(0), resting: Mutex::default() }
+    }
+
+    fn poll_rest(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut resting = lock(&self.resting);
+        if let Some(rest) = &mut *resting {
+            ready!(rest.as_mut().poll(cx));
+            *resting = None;
+        }
+        Poll::Ready(())
+    }
+
+    fn failed(&self, error: &io::Error) {
+        let errors = self.errors.fetch_add(1, Ordering::Relaxed);
+        let rest = FIRST_REST.saturating_mul(1 << errors.min(16)).min(LONGEST_REST);
+        if (errors + 1).is_power_of_two() {
+            tracing::warn!(%error, errors = errors + 1, ?rest, "receiving failed; it is tried again");
+        }
+        *lock(&self.resting) = Some(Box::pin(sleep(rest)));
+    }
 }
 
 impl AsyncUdpSocket for Tolerant {
@@ -88,17 +111,20 @@ impl AsyncUdpSocket for Tolerant {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        match self.socket.poll_recv(cx, bufs, meta) {
-            Poll::Ready(Err(error)) => {
-                let count = self.errors.fetch_add(1, Ordering::Relaxed);
-                if count.is_power_of_two() {
-                    tracing::warn!(%error, count, "receiving failed; going on");
-                }
-                // Polled again soon, after other tasks had their turn.
-                cx.waker().wake_by_ref();
-                Poll::Pending
+        loop {
+            let has_failed = self.errors.load(Ordering::Relaxed) > 0;
+            if has_failed {
+                ready!(self.poll_rest(cx));
             }
-            other => other,
+            match ready!(self.socket.poll_recv(cx, bufs, meta)) {
+                Ok(count) => {
+                    if has_failed {
+                        self.errors.store(0, Ordering::Relaxed);
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) => self.failed(&error),
+            }
         }
     }
 
@@ -122,5 +148,74 @@ impl AsyncUdpSocket for Tolerant {
 impl fmt::Debug for Tolerant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tolerant").field("errors", &self.errors).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails to receive as often as it is told to, then has one packet each time.
+    #[derive(Debug)]
+    struct Failing {
+        left: AtomicU32,
+        polled: AtomicU32,
+    }
+
+    impl AsyncUdpSocket for Failing {
+        fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+            unimplemented!("nothing is sent")
+        }
+
+        fn try_send(&self, _: &Transmit<'_>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn poll_recv(
+            &self,
+            _: &mut Context<'_>,
+            _: &mut [IoSliceMut<'_>],
+            _: &mut [RecvMeta],
+        ) -> Poll<io::Result<usize>> {
+            self.polled.fetch_add(1, Ordering::Relaxed);
+            let fails = self
+                .left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            Poll::Ready(match fails {
+                Ok(_) => Err(io::Error::other("broken")),
+                Err(_) => Ok(1),
+            })
+        }
+
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            Ok(([127, 0, 0, 1], 1).into())
+        }
+    }
+
+    async fn receive(socket: &Tolerant) -> usize {
+        let receive = std::future::poll_fn(|cx| socket.poll_recv(cx, &mut [], &mut []));
+        receive.await.expect("no error comes out")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_that_stays_is_met_once_a_second() {
+        let inner = Arc::new(Failing { left: AtomicU32::new(u32::MAX), polled: AtomicU32::new(0) });
+        let socket = Tolerant::new(inner.clone());
+        let waited = tokio::time::timeout(Duration::from_secs(60), receive(&socket)).await;
+        assert!(waited.is_err());
+        // Ten while the rests grow to a second, then one each second.
+        let polled = inner.polled.load(Ordering::Relaxed);
+        assert!((60..=71).contains(&polled), "{polled}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_that_passes_costs_a_moment() {
+        let inner = Arc::new(Failing { left: AtomicU32::new(1), polled: AtomicU32::new(0) });
+        let socket = Tolerant::new(inner.clone());
+        let began = tokio::time::Instant::now();
+        assert_eq!(receive(&socket).await, 1);
+        assert_eq!(began.elapsed(), FIRST_REST);
+        assert_eq!(receive(&socket).await, 1);
+        assert_eq!((began.elapsed(), inner.polled.load(Ordering::Relaxed)), (FIRST_REST, 3));
     }
 }
