@@ -1,0 +1,249 @@
+//! Measures micro beside its peers, on the machine that it runs on. See the README beside this crate.
+
+mod chart;
+mod full;
+mod gate;
+mod hello;
+mod noise;
+mod pair;
+mod probe;
+mod rounds;
+mod rows;
+mod stats;
+mod table;
+mod workspace;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Parser, Subcommand};
+
+use gate::{Status, Verdict};
+use pair::Bench;
+use probe::{Metric, Probe, Setup};
+use rounds::{Plan, Results};
+use rows::Row;
+
+/// Measures micro beside its peers, on the machine that it runs on
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Measures what micro promises; exits 1 when a promise is not kept. Under 5 minutes after the builds
+    Gate {
+        #[command(flatten)]
+        measure: Measure,
+        /// Only rows whose cell or peer contains this
+        #[arg(long)]
+        only: Option<String>,
+        /// Prints JSON: one array of rows
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures everything and writes it into docs/performance.md and docs/performance-*.svg. Takes about
+    /// an hour
+    Full {
+        #[command(flatten)]
+        measure: Measure,
+        /// Prints the tables instead
+        #[arg(long)]
+        print: bool,
+    },
+    /// Lists the rows of the gate: cell, peer, bound, goal
+    List,
+    /// Measures one variant of one peer and prints a line of JSON for each cell: `pair tonic tls 64:64,64:1`
+    Pair {
+        /// The folder in bench/peers
+        peer: String,
+        /// `peer-NAME variants` lists them
+        variant: String,
+        /// BYTES:IN_FLIGHT,..
+        #[arg(value_delimiter = ',')]
+        cells: Vec<String>,
+        /// calls, beside, stream, handshakes, idle, hold or fanout
+        #[arg(long, default_value = "calls")]
+        mode: String,
+        /// Use all cores, with multi-thread runtimes
+        #[arg(long)]
+        multi: bool,
+        #[command(flatten)]
+        measure: Measure,
+    },
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+struct Measure {
+    /// How often everything is measured, interleaved
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds for each cell, after a warm-up of 30 % of that
+    #[arg(long, default_value_t = 0.3)]
+    seconds: f64,
+    /// The core that both processes are pinned to (the last one)
+    #[arg(long)]
+    core: Option<usize>,
+    /// Does not build the peers first
+    #[arg(long)]
+    no_build: bool,
+    /// Measures the builds of hello again, even if nothing they depend on has changed
+    #[arg(long)]
+    builds: bool,
+}
+
+impl Measure {
+    fn bench(&self) -> Result<Bench> {
+        ensure!(self.rounds > 0 && self.seconds > 0.0, "nothing to measure");
+        if !self.no_build {
+            workspace::build()?;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Bench::open(workspace::binaries()?, self.core.unwrap_or(cores - 1))
+    }
+
+    fn plan(&self, minutes: u64) -> Plan {
+        let limit = Duration::from_secs(minutes * 60);
+        Plan { rounds: self.rounds, seconds: self.seconds, limit }
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse().what {
+        What::Gate { measure, only, json } => run_gate(measure, only.as_deref(), json),
+        What::Full { measure, print } => run_full(measure, print),
+        What::List => {
+            list();
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Pair { peer, variant, cells, mode, multi, measure } => {
+            let setup = if multi { Setup::FreeMulti } else { Setup::OneCore };
+            run_pair(peer, variant, &cells, mode, setup, measure)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+/// After this long no further round of the gate begins.
+const GATE_MINUTES: u64 = 4;
+const FULL_MINUTES: u64 = 90;
+
+fn run_gate(measure: Measure, only: Option<&str>, json: bool) -> Result<ExitCode> {
+    let wanted = |cell: &str, peer: &str| {
+        only.is_none_or(|only| {
+            format!("{cell}  {peer}").to_lowercase().contains(&only.to_lowercase())
+        })
+    };
+    let rows: Vec<Row> =
+        rows::rows().into_iter().filter(|row| wanted(&row.cell, row.peer)).collect();
+    let builds = wanted("cold build of hello", "tonic hello");
+    ensure!(builds || !rows.is_empty(), "no row contains `{}`", only.unwrap_or_default());
+    let probes = probes(&rows);
+    let bench = measure.bench()?;
+    let builds = builds.then(|| hello::measure(measure.builds));
+    let results = rounds::run(&bench, &probes, measure.plan(GATE_MINUTES));
+    let mut verdicts: Vec<Verdict> = rows.iter().map(|row| gate::judge(row, &results)).collect();
+    verdicts.extend(builds.iter().flat_map(hello::verdicts));
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&verdicts)?),
+        false => verdicts.iter().for_each(|verdict| println!("{verdict}")),
+    }
+    let short = verdicts.iter().filter(|verdict| verdict.status == Status::Short).count();
+    eprintln!("{} rows, {short} short", verdicts.len());
+    Ok(if short > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn run_full(measure: Measure, print: bool) -> Result<ExitCode> {
+    let rows = rows::rows();
+    let mut probes = probes(&rows);
+    probes.extend(full::probes());
+    let bench = measure.bench()?;
+    let builds = hello::measure(measure.builds);
+    let results = rounds::run(&bench, &probes, measure.plan(FULL_MINUTES));
+    let mut verdicts: Vec<Verdict> = rows.iter().map(|row| gate::judge(row, &results)).collect();
+    verdicts.extend(hello::verdicts(&builds));
+    let tables = full::tables(&results, &verdicts, builds.as_ref().ok());
+    match print {
+        true => tables.iter().for_each(|(name, table)| println!("{name}\n\n{table}")),
+        false => full::write(&tables, &results)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() {
+    for row in rows::rows() {
+        let how = if row.metric.more_is_better() { ">=" } else { "<=" };
+        let unit = row.unit.map_or("x", |(_, unit)| unit);
+        println!(
+            "{:<36}  {:<22}  {how} {} {unit}, goal {}",
+            row.cell, row.peer, row.bound, row.goal
+        );
+    }
+    println!("{:<36}  {:<22}  <= 0.8 x, goal 0.8", "cold build of hello, time", "tonic hello");
+    println!(
+        "{:<36}  {:<22}  <= 0.95 x, goal 0.95",
+        "cold build of hello, packages", "tonic hello"
+    );
+}
+
+/// What the rows need.
+fn probes(rows: &[Row]) -> Vec<Probe> {
+    rows.iter().flat_map(|row| row.ours.iter().chain(&row.theirs)).copied().collect()
+}
+
+fn run_pair(
+    peer: String,
+    variant: String,
+    cells: &[String],
+    mode: String,
+    setup: Setup,
+    measure: Measure,
+) -> Result<ExitCode> {
+    // Names live as long as the process in probes.
+    let leak = |text: String| -> &'static str { text.leak() };
+    let (peer, variant, mode) = (leak(peer), leak(variant), leak(mode));
+    let probe = |cell: &String| {
+        let numbers = cell.split_once(':').context("a cell is BYTES:IN_FLIGHT")?;
+        let probe = Probe::of(peer, variant, mode, numbers.0.parse()?, numbers.1.parse()?);
+        anyhow::Ok(probe.on(setup))
+    };
+    let probes: Vec<Probe> = cells.iter().map(probe).collect::<Result<_>>()?;
+    ensure!(!probes.is_empty(), "which cells? for example 64:64");
+    let bench = measure.bench()?;
+    let results: Results = rounds::run(&bench, &probes, measure.plan(FULL_MINUTES));
+    for probe in &probes {
+        let median = |metric| results.median(probe, metric);
+        let line = serde_json::json!({
+            "cell": probe.to_string(),
+            "per_second": median(Metric::PerSecond),
+            "p50_us": median(Metric::P50),
+            "p99_us": median(Metric::P99),
+            "bytes_each": median(Metric::BytesEach),
+            "server_cpu_s_per_million": median(Metric::ServerCpu),
+            "client_cpu_s_per_million": median(Metric::ClientCpu),
+            "spread": stats::spread(
+                &results.series(probe, Metric::PerSecond).into_iter().flatten().collect::<Vec<_>>(),
+            ),
+        });
+        println!("{line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Command::command().debug_assert();
+    }
+}
