@@ -119,7 +119,7 @@ fn two_cores(setup: Setup) -> Vec<Cell> {
 }
 
 fn memory() -> Vec<Cell> {
-    [cells("idle", &[64], &[150]), cells("hold", &[64], &[10_000])].concat()
+    [cells("idle", &[64], &[150]), cells("hold", &[64], &[4_000])].concat()
 }
 
 /// The tables, each with the name of its markers.

@@ -132,6 +132,11 @@ pub enum Metric {
     P99,
     /// Bytes for each connection or call; less is better.
     BytesEach,
+    /// Calls, items or deliveries for each CPU second of both sides; more is better. What `PerSecond`
+    /// would be if nobody else used the core.
+    PerCpuSecond,
+    /// CPU microseconds of both sides for each call; less is better.
+    CpuEach,
     /// CPU seconds of the server for a million calls; less is better.
     ServerCpu,
     /// CPU seconds of the client for a million calls; less is better.
@@ -146,6 +151,8 @@ impl Metric {
             Self::P50 => sample.p50_us,
             Self::P99 => sample.p99_us,
             Self::BytesEach => sample.bytes_each,
+            Self::PerCpuSecond => Some(sample.count? / cpu(sample)?),
+            Self::CpuEach => Some(cpu(sample)? / sample.count? * 1e6),
             Self::ServerCpu => Some(sample.server_cpu_s? / sample.count? * 1e6),
             Self::ClientCpu => Some(sample.client_cpu_s? / sample.count? * 1e6),
         }
@@ -153,8 +160,24 @@ impl Metric {
 
     /// Whether more is better.
     pub fn more_is_better(self) -> bool {
-        self == Self::PerSecond
+        matches!(self, Self::PerSecond | Self::PerCpuSecond)
     }
+
+    /// The same by CPU time, for a machine that is busy: only where both sides share a core, which they
+    /// then use all of the time.
+    pub fn by_cpu(self, cell: Cell) -> Self {
+        match (self, cell.mode) {
+            _ if cell.setup != Setup::OneCore => self,
+            (Self::PerSecond, "calls" | "stream" | "fanout") => Self::PerCpuSecond,
+            (Self::P50, "calls") if cell.in_flight == 1 => Self::CpuEach,
+            _ => self,
+        }
+    }
+}
+
+/// CPU seconds of both sides.
+fn cpu(sample: &Sample) -> Option<f64> {
+    Some(sample.server_cpu_s? + sample.client_cpu_s?).filter(|seconds| *seconds > 0.0)
 }
 
 #[cfg(test)]
@@ -177,5 +200,9 @@ mod tests {
         assert_eq!(Metric::PerSecond.of(&sample), Some(5.0));
         assert_eq!(Metric::ServerCpu.of(&sample), Some(500.0));
         assert_eq!(Metric::P50.of(&sample), None);
+        assert_eq!(Metric::PerCpuSecond.of(&sample), None);
+        let sample = Sample { client_cpu_s: Some(1.5), ..sample };
+        assert_eq!(Metric::PerCpuSecond.of(&sample), Some(500.0));
+        assert_eq!(Metric::CpuEach.of(&sample), Some(2000.0));
     }
 }

@@ -129,7 +129,7 @@ fn memory() -> Vec<Row> {
         ..row(cell, "-", probe, Vec::new(), Metric::BytesEach, bound, goal)
     };
     let idle = Probe::of("ours", "quic", "idle", 64, 150);
-    let hold = Probe::of("ours", "quic", "hold", 64, 10_000);
+    let hold = Probe::of("ours", "quic", "hold", 64, 4_000);
     vec![
         absolute("idle connection", idle, 45.0, 40.0, (1024.0, "KiB")),
         absolute("in-flight idle call", hold, 640.0, 512.0, (1.0, "B")),

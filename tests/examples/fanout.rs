@@ -1,15 +1,16 @@
 //! Deliveries a second from one publisher to many subscribers, each a connection of its own, over QUIC with
-//! mutual TLS and through everything that a program has: `taskset -c 0 cargo run --release -p micro-tests
-//! --example fanout -- [bytes] [subscribers] [publishes] [rounds]`. Both processes run on one thread each.
+//! mutual TLS and through everything that a program has, on one thread: `taskset -c 0 cargo run --release
+//! -p micro-tests --example fanout -- [bytes] [subscribers] [publishes] [rounds]`.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use micro::prelude::*;
 use micro_core::App;
 use micro_core::config::Settings;
+use micro_core::identity::DevCa;
+use micro_core::registry::{MemoryRegistry, Registry};
+use micro_core::transport::quic::Quic;
 use micro_tests::process::Home;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -42,86 +43,43 @@ fn main() {
     let number = |at: usize, or: u64| args.get(at).map_or(or, |arg| arg.parse().expect("a number"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    match args.first().map(String::as_str) {
-        Some("subscribe") => {
-            runtime.block_on(subscribe(number(1, 100), number(2, 1), number(3, 1)))
-        }
-        Some("publish") => {
-            runtime.block_on(publish(number(1, 64), number(2, 1), number(3, 1)));
-        }
-        _ => drive(number(0, 64), number(1, 100), number(2, 10_000), number(3, 5)),
-    }
+    runtime.block_on(measure(number(0, 64), number(1, 100), number(2, 10_000), number(3, 5)));
 }
 
-/// Runs both processes and compares their clocks by the lines that they write.
-fn drive(bytes: u64, subscribers: u64, publishes: u64, rounds: u64) {
+async fn measure(bytes: u64, subscribers: u64, publishes: u64, rounds: u64) {
     let home = Home::new();
-    let start = |role: &str, args: [u64; 3]| -> Child {
-        Command::new(std::env::current_exe().expect("this program"))
-            .arg(role)
-            .args(args.map(|arg| arg.to_string()))
-            .env("MICRO_HOME", home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starts")
+    let registry: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
+    // Each with a transport of its own, so that each has a socket and a connection.
+    let app = |own: &str| {
+        let ca = Arc::new(DevCa::open(home.path()).expect("a directory of our own"));
+        App::new()
+            .settings(Settings::default())
+            .registry(Arc::clone(&registry))
+            .transport(Arc::new(Quic::new(ca, own, vec!["counter".into()])))
     };
-    let mut receiving = start("subscribe", [subscribers, publishes * subscribers, rounds]);
-    let mut received = BufReader::new(receiving.stdout.take().expect("piped")).lines();
-    let mut line = || received.next().expect("a line").expect("text");
-    assert_eq!(line(), "ready");
-    let mut sending = start("publish", [bytes, publishes, rounds]);
-    let mut sent = BufReader::new(sending.stdout.take().expect("piped")).lines();
-    assert_eq!(sent.next().expect("a line").expect("text"), "ready");
-    let mut input = sending.stdin.take().expect("piped");
-    for _ in 0..rounds {
-        let began = Instant::now();
-        writeln!(input, "go").expect("written");
-        assert_eq!(line(), "done");
-        let took = began.elapsed().as_secs_f64();
-        let published = sent.next().expect("a line").expect("text");
-        let rate = (publishes * subscribers) as f64 / took;
-        println!("{bytes} B to {subscribers}: {rate:.0} deliveries/s ({published})");
-    }
-    drop(input);
-    drop(receiving.stdin.take());
-    sending.wait().expect("ends");
-    receiving.wait().expect("ends");
-}
-
-fn settings() -> Settings {
-    Settings::default()
-}
-
-async fn subscribe(subscribers: u64, total: u64, rounds: u64) {
-    let (left, done) = (Arc::new(AtomicU64::new(total)), Arc::new(Notify::new()));
-    let mut apps = Vec::new();
+    let (left, done) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+    let mut running = Vec::new();
     for _ in 0..subscribers {
         let counter = Counter { left: Arc::clone(&left), done: Arc::clone(&done) };
-        apps.push(App::new().service(counter).settings(settings()).start().await.expect("starts"));
+        running.push(app("counter").service(counter).start().await.expect("starts"));
     }
-    println!("ready");
-    for _ in 0..rounds {
-        done.notified().await;
-        left.store(total, Ordering::Relaxed);
-        println!("done");
-    }
-    // The other side has closed by the end of the input.
-    let _ = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await;
-}
-
-async fn publish(bytes: u64, publishes: u64, rounds: u64) {
-    let app = App::new().settings(settings()).start().await.expect("starts");
+    let publisher = app("publisher").start().await.expect("starts");
     let body = "x".repeat(bytes as usize);
-    println!("ready");
-    for _ in 0..rounds {
-        tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await.expect("a line");
+    // The first event connects to everybody.
+    for (round, publishes) in (0..=rounds).zip([1].into_iter().chain(std::iter::repeat(publishes)))
+    {
+        left.store(publishes * subscribers, Ordering::Relaxed);
         let began = Instant::now();
         for _ in 0..publishes {
             // A full queue is the answer to a publisher that is ahead: it waits and goes on.
-            while app.publisher().publish(Tick { body: body.clone() }).await.is_err() {}
+            while publisher.publisher().publish(Tick { body: body.clone() }).await.is_err() {}
         }
-        println!("{:.0} publishes/s", publishes as f64 / began.elapsed().as_secs_f64());
+        let published = began.elapsed();
+        done.notified().await;
+        let took = began.elapsed();
+        let rate = (publishes * subscribers) as f64 / took.as_secs_f64();
+        println!(
+            "{round}: {bytes} B to {subscribers}: {rate:.0} deliveries/s, published in {published:?} of {took:?}"
+        );
     }
-    app.shutdown().await;
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::args::{Cell, Mode};
 use crate::clock;
@@ -16,6 +16,8 @@ use crate::tally::Tally;
 const BULK: usize = 1 << 20;
 /// Items of the streams and messages of the fan-outs that only tell how many fit into the time.
 const PROBE: u64 = 2_000;
+/// Calls that wait on one connection: micro refuses more than 1,024.
+const PER_CONNECTION: usize = 400;
 /// How long to wait until a server has settled before its memory is looked at.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -55,9 +57,8 @@ where
             }
         }
         Mode::Hold => {
-            let connection = connect().await?;
             for cell in cells {
-                hold(client, &connection, *cell).await?;
+                hold(client, &connect, *cell).await?;
             }
         }
         Mode::Fanout => bail!("unsupported: this variant has no fan-out"),
@@ -176,21 +177,34 @@ where
     Line::new(client, cell).memory(cell.in_flight as u64, bytes).print()
 }
 
-/// The server's memory for each of `in_flight` calls that wait for an answer on one connection.
-async fn hold<C: Connection>(client: &Client, connection: &C, cell: Cell) -> Result<()> {
+/// The server's memory for each of `in_flight` calls that wait for an answer. Frameworks limit how many
+/// may wait on one connection, so that these are on several, which are open before.
+async fn hold<C, F>(client: &Client, connect: &impl Fn() -> F, cell: Cell) -> Result<()>
+where
+    C: Connection,
+    F: Future<Output = Result<C>>,
+{
     let pids = &client.measure.server_pids;
+    let mut connections = Vec::new();
+    for _ in 0..(2 * cell.in_flight).div_ceil(PER_CONNECTION) {
+        connections.push(first_call(connect, cell.size).await?);
+    }
+    let each = connections.iter().flat_map(|c| std::iter::repeat_n(c, PER_CONNECTION));
+    let mut each = each.cloned();
     let mut tasks = Vec::with_capacity(2 * cell.in_flight);
     let mut memory = [0; 2];
     for bytes in &mut memory {
-        for _ in 0..cell.in_flight {
-            let connection = connection.clone();
+        for connection in each.by_ref().take(cell.in_flight) {
             tasks.push(tokio::spawn(async move { connection.hold().await }));
         }
         tokio::time::sleep(SETTLE).await;
         *bytes = clock::memory_of(pids);
     }
-    for task in &tasks {
-        ensure!(!task.is_finished(), "a call that should never end has ended");
+    for task in tasks {
+        if task.is_finished() {
+            task.await?.context("a call that should never end")?;
+            bail!("a call that should never end has ended");
+        }
         task.abort();
     }
     let bytes = memory[1].saturating_sub(memory[0]);

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a caller says about repeating.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Repeat {
     /// How often the call may be sent in all.
     pub attempts: Option<u32>,
@@ -44,7 +44,8 @@ pub(super) struct Unary<'a> {
     inner: &'a Inner,
     service: Option<&'a Service>,
     request: Option<Request>,
-    repeat: Repeat,
+    /// Boxed, since few calls say anything and all are moved.
+    repeat: Option<Box<Repeat>>,
     in_flight: Option<InFlight>,
     step: Step<'a>,
 }
@@ -63,7 +64,7 @@ impl<'a> Unary<'a> {
         inner: &'a Inner,
         service: &'a Service,
         request: Request,
-        repeat: Repeat,
+        repeat: Option<Box<Repeat>>,
     ) -> Self {
         let (service, request) = (Some(service), Some(request));
         Self { inner, service, request, repeat, in_flight: None, step: Step::Begin }
@@ -72,34 +73,20 @@ impl<'a> Unary<'a> {
     /// A call that goes another way first.
     pub(super) fn long(inner: &'a Inner, call: BoxFuture<'a, Outcome>) -> Self {
         let step = Step::Long(call);
-        Self {
-            inner,
-            service: None,
-            request: None,
-            repeat: Repeat::default(),
-            in_flight: None,
-            step,
-        }
+        Self { inner, service: None, request: None, repeat: None, in_flight: None, step }
     }
 
     /// A call that cannot be made.
     pub(super) fn failed(inner: &'a Inner, status: Status) -> Self {
         let step = Step::Ended(Some(status));
-        Self {
-            inner,
-            service: None,
-            request: None,
-            repeat: Repeat::default(),
-            in_flight: None,
-            step,
-        }
+        Self { inner, service: None, request: None, repeat: None, in_flight: None, step }
     }
 
     #[inline]
     fn begin(&mut self) {
         let (Some(service), Some(request)) = (self.service, &self.request) else { return };
         self.inner.budget.deposit();
-        let is_hedged = self.repeat.hedge.is_some() && request.target.idempotent;
+        let is_hedged = request.target.idempotent && self.hedge().is_some();
         if !is_hedged && let Some((calling, load)) = self.inner.resolver.send(service, request) {
             self.in_flight = Some(load);
             self.step = Step::Sent(calling);
@@ -108,11 +95,16 @@ impl<'a> Unary<'a> {
         self.go_on(None);
     }
 
+    fn hedge(&self) -> Option<Duration> {
+        self.repeat.as_ref()?.hedge
+    }
+
     /// Goes on in a future of its own, after the first attempt if there was one.
     #[cold]
     fn go_on(&mut self, first: Option<First>) {
         let (Some(service), Some(request)) = (self.service, self.request.take()) else { return };
-        let (inner, repeat) = (self.inner, self.repeat);
+        let (inner, repeat) = (self.inner, self.repeat.take());
+        let repeat = repeat.map_or_else(Repeat::default, |repeat| *repeat);
         self.step = Step::Long(Box::pin(async move {
             let (deadline, late) = (request.deadline, request.late());
             let call = repeated(To { inner, service }, request, repeat, first);

@@ -58,7 +58,7 @@ pub(super) struct Options {
     invalid: Option<Box<MetadataError>>,
     encoding: Encoding,
     scope: Option<Box<Scope>>,
-    pub(super) repeat: Repeat,
+    repeat: Option<Box<Repeat>>,
 }
 
 macro_rules! options {
@@ -106,7 +106,7 @@ impl<'a, Req, Rep, E, R> Call<'a, Req, Rep, E, R> {
     where
         R: RepeatSafe,
     {
-        self.options.repeat.attempts = Some(attempts.max(1));
+        self.options.repeat.get_or_insert_default().attempts = Some(attempts.max(1));
         self
     }
 
@@ -116,7 +116,7 @@ impl<'a, Req, Rep, E, R> Call<'a, Req, Rep, E, R> {
     where
         R: RepeatSafe,
     {
-        self.options.repeat.hedge = Some(delay);
+        self.options.repeat.get_or_insert_default().hedge = Some(delay);
         self
     }
 }
@@ -280,11 +280,12 @@ fn unreadable(status: Status) -> Status {
 impl Options {
     /// A unary call, ready to be sent.
     fn unary<'a>(self, channel: &'a Channel, target: Target, body: Result<Bytes>) -> Unary<'a> {
-        let (inner, repeat) = (&*channel.client.0, self.repeat);
+        let inner = &*channel.client.0;
         if !inner.chain.is_empty() {
             return Unary::long(
                 inner,
                 Box::pin(async move {
+                    let repeat = self.repeat.as_deref().copied().unwrap_or_default();
                     channel.client.call(self.outgoing(channel, target, body?)?, repeat).await
                 }),
             );
@@ -298,7 +299,7 @@ impl Options {
         };
         let now = Instant::now();
         let Scope { deadline, correlation, repeated } = self.scope_of(channel, target.kind, now);
-        let Self { metadata, encoding, .. } = self;
+        let Self { metadata, encoding, repeat, .. } = self;
         let target = Target { service: channel.service.clone(), ..target };
         let request =
             Request { target, encoding, now, deadline, correlation, repeated, metadata, body };

@@ -136,6 +136,7 @@ impl Client {
 impl Inner {
     async fn send(&self, call: Incoming, repeat: Repeat) -> Outcome {
         let service = self.resolver.service(&call.target.service);
+        let repeat = (repeat != Repeat::default()).then(|| Box::new(repeat));
         attempt::Unary::new(self, &service, attempt::request(call), repeat).await
     }
 }

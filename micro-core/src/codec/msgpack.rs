@@ -32,8 +32,19 @@ pub(super) fn decode_seed<'de, S: DeserializeSeed<'de>>(
 
 /// Walks exactly one value.
 fn scan(bytes: &[u8]) -> Result<()> {
+    // Few messages are nested deeper, and clearing room for all levels costs more than the walk does.
+    const USUAL: usize = 8;
+    match levels::<USUAL>(bytes)? {
+        true => Ok(()),
+        false if levels::<MAX_DEPTH>(bytes)? => Ok(()),
+        false => Err(Status::invalid_argument("the message is nested deeper than 64 levels")),
+    }
+}
+
+/// Walks one value of at most `DEPTH` levels; `false` when it has more.
+fn levels<const DEPTH: usize>(bytes: &[u8]) -> Result<bool> {
     // How many values are still to come at each open level.
-    let mut open = [0u64; MAX_DEPTH];
+    let mut open = [0u64; DEPTH];
     let mut depth = 0;
     let mut rest = bytes;
     loop {
@@ -43,10 +54,8 @@ fn scan(bytes: &[u8]) -> Result<()> {
         }
         rest = &rest[content as usize..];
         if children > 0 {
-            if depth == MAX_DEPTH {
-                return Err(Status::invalid_argument(
-                    "the message is nested deeper than 64 levels",
-                ));
+            if depth == DEPTH {
+                return Ok(false);
             }
             open[depth] = children;
             depth += 1;
@@ -64,12 +73,13 @@ fn scan(bytes: &[u8]) -> Result<()> {
         }
     }
     if rest.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     Err(Status::invalid_argument("there are bytes behind the message"))
 }
 
 /// Reads one marker with its length: how many bytes of content and how many values follow it.
+#[inline]
 fn head(rest: &mut &[u8]) -> Result<(u64, u64)> {
     let marker = Marker::from_u8(number(rest, 1)? as u8);
     Ok(match marker {
@@ -104,6 +114,7 @@ fn head(rest: &mut &[u8]) -> Result<(u64, u64)> {
 }
 
 /// Takes a big-endian number of this many bytes.
+#[inline]
 fn number(rest: &mut &[u8], bytes: usize) -> Result<u64> {
     let Some((head, tail)) = rest.split_at_checked(bytes) else {
         return Err(Status::invalid_argument("the message ends in the middle"));

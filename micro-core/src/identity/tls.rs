@@ -1,8 +1,8 @@
 //! The TLS settings of micro: version 1.3 only, both sides show a certificate, nothing is resumed and
 //! nothing is sent early (a resumed session would skip the client's certificate).
 //!
-//! The settings are made for QUIC. Over TCP, TLS lets a peer that offers no protocol at all pass, so a
-//! transport there must check for [`ALPN`] itself.
+//! The settings are for QUIC and TCP alike. Over TCP, TLS lets a peer that offers no protocol at all pass,
+//! so the transport there checks for [`ALPN`] itself.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -30,6 +30,27 @@ impl Splitter {
         }
     }
 
+    /// Adds a copy of what was read, for buffers that are used again. What continues a frame that lies in
+    /// many pieces is copied to where it will stay, and nowhere else.
+    pub(crate) fn push_copy(&mut self, bytes: &[u8]) {
+        let missing = if self.chunks.is_empty() { self.missing() } else { 0 };
+        let (here, rest) = bytes.split_at(missing.min(bytes.len()));
+        if !here.is_empty() {
+            self.partial.reserve(here.len().max(missing.min(STEP)));
+            self.partial.extend_from_slice(here);
+        }
+        if !rest.is_empty() {
+            self.chunks.push_back(Bytes::copy_from_slice(rest));
+        }
+    }
+
+    /// Bytes that the frame in pieces still needs; 0 if that is not known, or it is not valid.
+    fn missing(&self) -> usize {
+        let Some(length) = self.partial.first_chunk::<4>() else { return 0 };
+        let size = checked(*length, self.max).unwrap_or(0);
+        (4 + size).saturating_sub(self.partial.len())
+    }
+
     /// Bytes that wait for the rest of their frame.
     pub(crate) fn buffered(&self) -> usize {
         self.partial.len() + self.chunks.iter().map(Bytes::len).sum::<usize>()

@@ -59,10 +59,18 @@ fn bytes(frames: &[Frame]) -> Bytes {
 }
 
 fn split(chunks: impl IntoIterator<Item = Bytes>) -> Vec<Frame> {
+    let chunks: Vec<Bytes> = chunks.into_iter().collect();
+    let copied = split_by(&chunks, |splitter, chunk| splitter.push_copy(chunk));
+    let found = split_by(&chunks, |splitter, chunk| splitter.push(chunk.clone()));
+    assert_eq!(copied, found);
+    found
+}
+
+fn split_by(chunks: &[Bytes], push: impl Fn(&mut Splitter, &Bytes)) -> Vec<Frame> {
     let mut splitter = Splitter::new(MAX_LANE_FRAME);
     let mut found = Vec::new();
     for chunk in chunks {
-        splitter.push(chunk);
+        push(&mut splitter, chunk);
         while let Some(frame) = splitter.next().expect("valid") {
             found.push(Frame::read(frame).expect("valid"));
         }

@@ -115,7 +115,11 @@ fn route(service: &Service, handler: &Handler, private: &TokenStream) -> TokenSt
                 #private::Kind::#kind,
                 #encoder,
                 #decode,
-                #private::schema::Contract { request: #takes, reply: #gives },
+                {
+                    // For types of which nothing is known.
+                    use #private::NoSchema as _;
+                    #private::schema::Contract { request: #takes, reply: #gives }
+                },
             );
     }
 }

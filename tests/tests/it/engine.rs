@@ -467,6 +467,7 @@ struct Around {
 #[derive(Clone, Copy)]
 enum Act {
     Answer,
+    Hurry,
     Note,
     Refuse,
     Tag,
@@ -485,6 +486,10 @@ impl Interceptor for Around {
         Box::pin(async move {
             match self.act {
                 Act::Answer => Ok(Reply::new("made up".into())),
+                Act::Hurry => {
+                    call.context.shorten_deadline(Instant::now() + Duration::from_millis(100));
+                    next.run(call).await
+                }
                 Act::Note => next.run(call).await,
                 Act::Refuse => {
                     Err(Status::permission_denied("not you").with_executed(Executed::No))
@@ -629,6 +634,17 @@ async fn an_interceptor_runs_the_rest_twice() {
     assert_eq!(bench.lab.counts().started, 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_an_interceptor_shortens_ends_the_handler() {
+    let bench = intercepted(&[], &[(Phase::Limit, Act::Hurry), (Phase::User, Act::Note)]).await;
+    let began = Instant::now();
+    let call = Intercepted::outgoing("hold", Kind::Unary, Bytes::new());
+    let outcome = bench.client.call(call, Repeat::default()).await;
+    assert_eq!(code(outcome), (Code::DeadlineExceeded, Executed::Maybe));
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+    assert_eq!(bench.lab.counts().dropped, 1);
+}
+
 // ---- the server's own rules ----
 
 #[tokio::test(start_paused = true)]
@@ -672,6 +688,36 @@ async fn a_full_server_refuses_and_says_when_to_come_back() {
     assert!(held.iter().all(Result::is_ok));
     connection.call(&request("echo", "")).await.expect("there is room again");
     assert_eq!(server.running(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_to_calls_is_counted_by_handler() {
+    let lab = Lab::default();
+    let network = Memory::default();
+    let nowhere = Address::new("memory", 0);
+    let server = lab.server();
+    let listener = network.listen(&nowhere, Arc::new(server.clone())).await.expect("listens");
+    let connection = network.connect(&listener.address(), "lab").await.expect("connects");
+    let request = micro_tests::conformance::transport::request;
+    let calls = |method| {
+        let stats = server.stats();
+        stats.into_iter().find(|stats| stats.method == method).expect("a handler").calls
+    };
+    for _ in 0..3 {
+        connection.call(&request("echo", "")).await.expect("answers");
+    }
+    connection.call(&request("panic", "")).await.expect_err("panics");
+    let mut held = Box::pin(connection.call(&request("hold", "")));
+    tokio::select! {
+        _ = &mut held => panic!("it was let go"),
+        () = lab.until(|counts| counts.started == 5) => {}
+    }
+    assert_eq!((calls("hold").waiting, calls("hold").ended), (1, 0));
+    drop(held);
+    let hold = calls("hold");
+    assert_eq!((hold.waiting, hold.errors), (0, vec![(Code::Cancelled, 1)]));
+    assert_eq!((calls("echo").ok(), calls("echo").ended), (3, 3));
+    assert_eq!(calls("panic").errors, [(Code::Internal, 1)]);
 }
 
 /// Runs futures side by side.

@@ -126,6 +126,6 @@ async fn an_error_of_both_is_that_of_the_first() {
     let (quic, tcp, fallback, address) = both();
     quic.refuses.store(true, Ordering::Relaxed);
     tcp.refuses.store(true, Ordering::Relaxed);
-    let status = fallback.connect(&address, "greeter").await.err().expect("refused");
+    let status = fallback.connect(&address, "greeter").await.expect_err("refused");
     assert_eq!(status.message(), "refused over quic");
 }

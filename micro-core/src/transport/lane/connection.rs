@@ -87,7 +87,7 @@ impl<L: Link> Connection for LaneConnection<L> {
     }
 
     fn call(&self, request: &Request) -> Calling {
-        match self.0.send(request) {
+        match self.0.send(request, request.time_left_at_first()) {
             Ok(Sent::Slot(id)) => Calling::slot(Arc::clone(&self.0) as Arc<dyn Slots>, id),
             Ok(Sent::Full) => {
                 let (shared, sent) = (Arc::clone(&self.0), request.clone());
@@ -132,11 +132,10 @@ enum Sent {
 
 impl<L: Link> Shared<L> {
     /// Puts a call on the lane, after its route if that is new.
-    fn send(&self, request: &Request) -> Result<Sent> {
+    fn send(&self, request: &Request, time_left: Duration) -> Result<Sent> {
         if request.body.len() >= OWN_STREAM {
             return Ok(Sent::Apart);
         }
-        let time_left = request.time_left();
         if time_left.is_zero() {
             return Err(request.late().with_executed(Executed::No));
         }
@@ -181,7 +180,7 @@ impl<L: Link> Shared<L> {
     async fn send_later(self: Arc<Self>, request: Request) -> Outcome {
         loop {
             self.outbox.room().await;
-            match self.send(&request)? {
+            match self.send(&request, request.time_left())? {
                 Sent::Slot(id) => return Calling::slot(self, id).await,
                 Sent::Full => {}
                 Sent::Apart => return stream::unary(&self, request).await,

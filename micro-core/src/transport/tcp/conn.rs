@@ -20,8 +20,9 @@ use crate::sync::lock;
 
 /// A peer that says nothing is asked this often, by the system.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
-/// A lane whose peer has acknowledged nothing for this long is lost, as over QUIC.
-const SILENCE: Duration = Duration::from_secs(3);
+/// A lane whose peer has acknowledged nothing for this long is lost. Longer than over QUIC, since Linux
+/// counts a peer that lives but has no room as one that does not acknowledge.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A connection whose handshake is done.
 #[derive(Debug)]

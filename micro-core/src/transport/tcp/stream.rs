@@ -343,7 +343,7 @@ impl Receiving for TcpReceiving {
         cx: &mut Context<'_>,
         into: &mut Splitter,
     ) -> Poll<Result<bool, Unread>> {
-        self.poll_next(cx, &mut |data| into.push(Bytes::copy_from_slice(data)))
+        self.poll_next(cx, &mut |data| into.push_copy(data))
     }
 
     fn stop(&mut self, why: Close) {

@@ -251,9 +251,12 @@ impl QuotesClient {
             ::micro::__private::codec::<QuoteRequest>().encode
         }),
         const { ::micro::__private::codec::<Quote>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<QuoteRequest>::TYPE,
-            reply: ::micro::__private::Probe::<Quote>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<QuoteRequest>::TYPE,
+                reply: ::micro::__private::Probe::<Quote>::TYPE,
+            }
         },
     );
     ///The route `quotes.ping`.
@@ -270,9 +273,12 @@ impl QuotesClient {
             ::micro::__private::codec::<()>().encode
         }),
         const { ::micro::__private::answer::<()>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<()>::TYPE,
-            reply: ::micro::__private::Probe::<()>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<()>::TYPE,
+                reply: ::micro::__private::Probe::<()>::TYPE,
+            }
         },
     );
     ///The route `quotes.ticks`.
@@ -289,9 +295,12 @@ impl QuotesClient {
             ::micro::__private::codec::<u32>().encode
         }),
         const { ::micro::__private::codec::<()>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<u32>::TYPE,
-            reply: ::micro::__private::Probe::<u32>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<u32>::TYPE,
+                reply: ::micro::__private::Probe::<u32>::TYPE,
+            }
         },
     );
     ///Calls `quotes.quote`.

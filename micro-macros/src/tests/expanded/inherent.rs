@@ -90,9 +90,12 @@ impl GreeterClient {
             ::micro::__private::codec::<HelloRequest>().encode
         }),
         const { ::micro::__private::codec::<String>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<HelloRequest>::TYPE,
-            reply: ::micro::__private::Probe::<String>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<HelloRequest>::TYPE,
+                reply: ::micro::__private::Probe::<String>::TYPE,
+            }
         },
     );
     ///The route `greeter.add`.
@@ -115,28 +118,31 @@ impl GreeterClient {
             >(),
         ),
         const { ::micro::__private::answer::<i64>().decode },
-        ::micro::__private::schema::Contract {
-            request: &::micro::__private::schema::Type {
-                name: "",
-                id: ::micro::__private::Option::None,
-                shape: ::micro::__private::schema::Shape::Struct(
-                    &[
-                        ::micro::__private::schema::Field {
-                            name: "a",
-                            ty: || ::micro::__private::Probe::<i64>::TYPE,
-                            optional: false,
-                            docs: "",
-                        },
-                        ::micro::__private::schema::Field {
-                            name: "b",
-                            ty: || ::micro::__private::Probe::<i64>::TYPE,
-                            optional: false,
-                            docs: "",
-                        },
-                    ],
-                ),
-            },
-            reply: ::micro::__private::Probe::<i64>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: &::micro::__private::schema::Type {
+                    name: "",
+                    id: ::micro::__private::Option::None,
+                    shape: ::micro::__private::schema::Shape::Struct(
+                        &[
+                            ::micro::__private::schema::Field {
+                                name: "a",
+                                ty: || ::micro::__private::Probe::<i64>::TYPE,
+                                optional: false,
+                                docs: "",
+                            },
+                            ::micro::__private::schema::Field {
+                                name: "b",
+                                ty: || ::micro::__private::Probe::<i64>::TYPE,
+                                optional: false,
+                                docs: "",
+                            },
+                        ],
+                    ),
+                },
+                reply: ::micro::__private::Probe::<i64>::TYPE,
+            }
         },
     );
     /// Greets.

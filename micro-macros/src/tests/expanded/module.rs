@@ -80,9 +80,12 @@ pub mod greeter {
                 ::micro::__private::codec::<String>().encode
             }),
             const { ::micro::__private::answer::<String>().decode },
-            ::micro::__private::schema::Contract {
-                request: ::micro::__private::Probe::<String>::TYPE,
-                reply: ::micro::__private::Probe::<String>::TYPE,
+            {
+                use ::micro::__private::NoSchema as _;
+                ::micro::__private::schema::Contract {
+                    request: ::micro::__private::Probe::<String>::TYPE,
+                    reply: ::micro::__private::Probe::<String>::TYPE,
+                }
             },
         );
         ///Calls `greeter.hello`.

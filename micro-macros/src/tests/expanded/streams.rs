@@ -84,9 +84,12 @@ impl FlowClient {
             ::micro::__private::codec::<u32>().encode
         }),
         const { ::micro::__private::codec::<()>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<u32>::TYPE,
-            reply: ::micro::__private::Probe::<u32>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<u32>::TYPE,
+                reply: ::micro::__private::Probe::<u32>::TYPE,
+            }
         },
     );
     ///The route `flow.sum`.
@@ -103,9 +106,12 @@ impl FlowClient {
             ::micro::__private::codec::<()>().encode
         }),
         const { ::micro::__private::codec::<u32>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<u32>::TYPE,
-            reply: ::micro::__private::Probe::<u32>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<u32>::TYPE,
+                reply: ::micro::__private::Probe::<u32>::TYPE,
+            }
         },
     );
     ///The route `flow.both`.
@@ -128,9 +134,12 @@ impl FlowClient {
             >(),
         ),
         const { ::micro::__private::answer::<()>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<u32>::TYPE,
-            reply: ::micro::__private::Probe::<u8>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<u32>::TYPE,
+                reply: ::micro::__private::Probe::<u8>::TYPE,
+            }
         },
     );
     #[cfg(feature = "x")]
@@ -148,9 +157,12 @@ impl FlowClient {
             ::micro::__private::codec::<()>().encode
         }),
         const { ::micro::__private::codec::<()>().decode },
-        ::micro::__private::schema::Contract {
-            request: ::micro::__private::Probe::<()>::TYPE,
-            reply: ::micro::__private::Probe::<u8>::TYPE,
+        {
+            use ::micro::__private::NoSchema as _;
+            ::micro::__private::schema::Contract {
+                request: ::micro::__private::Probe::<()>::TYPE,
+                reply: ::micro::__private::Probe::<u8>::TYPE,
+            }
         },
     );
     ///Calls `flow.out`.

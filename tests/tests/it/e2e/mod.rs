@@ -1,4 +1,4 @@
-//! What is promised, shown by processes of their own over real QUIC.
+//! What is promised, shown by processes of their own over real sockets.
 
 mod calls;
 mod discovery;
@@ -11,6 +11,7 @@ mod load;
 mod refused;
 mod start;
 mod streams;
+mod transports;
 mod trust;
 
 use std::collections::BTreeMap;

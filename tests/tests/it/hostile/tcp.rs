@@ -319,13 +319,13 @@ fn who_is_not_what_was_asked_for_is_not_called() {
         let victim = Victim::new().await;
         let address = victim.listener.address();
         let tcp = Tcp::new(Arc::clone(&victim.source), "honest", vec![]);
-        let status = tcp.connect(&address, "bank").await.err().expect("another service");
+        let status = tcp.connect(&address, "bank").await.expect_err("another service");
         assert!(status.message().contains("does not serve `bank`"), "{status}");
         assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No));
         let foreign = Directory::new();
         let foreign = DevCa::open(&foreign.0).expect("a directory of our own");
         let tcp = Tcp::new(Arc::new(foreign), "honest", vec![]);
-        let status = tcp.connect(&address, "lab").await.err().expect("another CA");
+        let status = tcp.connect(&address, "lab").await.expect_err("another CA");
         assert!(status.message().contains("not issued by our CA"), "{status}");
         assert_eq!((status.code(), status.executed()), (Code::Unavailable, Executed::No));
         victim.still_answers().await;
