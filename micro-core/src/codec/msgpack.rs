@@ -4,7 +4,6 @@
 //! nesting overflow the stack and abort the process (3Hren/msgpack-rust#381). The scan walks the bytes
 //! without recursion and without memory, and refuses what is too deep or shorter than it declares.
 
-use rmp::Marker;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 
@@ -78,47 +77,57 @@ fn levels<const DEPTH: usize>(bytes: &[u8]) -> Result<bool> {
     Err(Status::invalid_argument("there are bytes behind the message"))
 }
 
-/// Reads one marker with its length: how many bytes of content and how many values follow it.
-#[inline]
+/// Reads one marker with its length: how many bytes of content and how many values follow it. The bytes
+/// are those of the MessagePack specification.
+#[inline(always)]
 fn head(rest: &mut &[u8]) -> Result<(u64, u64)> {
-    let marker = Marker::from_u8(number(rest, 1)? as u8);
+    let [marker] = take::<1>(rest)?;
     Ok(match marker {
-        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => {
-            (0, 0)
-        }
-        Marker::U8 | Marker::I8 => (1, 0),
-        Marker::U16 | Marker::I16 => (2, 0),
-        Marker::U32 | Marker::I32 | Marker::F32 => (4, 0),
-        Marker::U64 | Marker::I64 | Marker::F64 => (8, 0),
-        Marker::FixStr(n) => (n.into(), 0),
-        Marker::Str8 | Marker::Bin8 => (number(rest, 1)?, 0),
-        Marker::Str16 | Marker::Bin16 => (number(rest, 2)?, 0),
-        Marker::Str32 | Marker::Bin32 => (number(rest, 4)?, 0),
+        // Small numbers, nil, false and true.
+        0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => (0, 0),
+        0x80..=0x8f => (0, 2 * u64::from(marker & 0x0f)),
+        0x90..=0x9f => (0, u64::from(marker & 0x0f)),
+        0xa0..=0xbf => (u64::from(marker & 0x1f), 0),
+        0xc1 => return Err(Status::invalid_argument("the message is not MessagePack")),
+        // Bytes and texts.
+        0xc4 | 0xd9 => (number::<1>(rest)?, 0),
+        0xc5 | 0xda => (number::<2>(rest)?, 0),
+        0xc6 | 0xdb => (number::<4>(rest)?, 0),
         // An extension is a type byte and its content.
-        Marker::FixExt1 => (2, 0),
-        Marker::FixExt2 => (3, 0),
-        Marker::FixExt4 => (5, 0),
-        Marker::FixExt8 => (9, 0),
-        Marker::FixExt16 => (17, 0),
-        Marker::Ext8 => (number(rest, 1)? + 1, 0),
-        Marker::Ext16 => (number(rest, 2)? + 1, 0),
-        Marker::Ext32 => (number(rest, 4)? + 1, 0),
-        Marker::FixArray(n) => (0, n.into()),
-        Marker::Array16 => (0, number(rest, 2)?),
-        Marker::Array32 => (0, number(rest, 4)?),
-        Marker::FixMap(n) => (0, 2 * u64::from(n)),
-        Marker::Map16 => (0, 2 * number(rest, 2)?),
-        Marker::Map32 => (0, 2 * number(rest, 4)?),
-        Marker::Reserved => return Err(Status::invalid_argument("the message is not MessagePack")),
+        0xc7 => (number::<1>(rest)? + 1, 0),
+        0xc8 => (number::<2>(rest)? + 1, 0),
+        0xc9 => (number::<4>(rest)? + 1, 0),
+        0xd4 => (2, 0),
+        0xd5 => (3, 0),
+        0xd6 => (5, 0),
+        0xd7 => (9, 0),
+        0xd8 => (17, 0),
+        // Numbers of 1, 2, 4 and 8 bytes; of those 0xca and 0xcb are floats.
+        0xcc | 0xd0 => (1, 0),
+        0xcd | 0xd1 => (2, 0),
+        0xce | 0xd2 | 0xca => (4, 0),
+        0xcf | 0xd3 | 0xcb => (8, 0),
+        // Arrays and maps.
+        0xdc => (0, number::<2>(rest)?),
+        0xdd => (0, number::<4>(rest)?),
+        0xde => (0, 2 * number::<2>(rest)?),
+        0xdf => (0, 2 * number::<4>(rest)?),
     })
 }
 
 /// Takes a big-endian number of this many bytes.
-#[inline]
-fn number(rest: &mut &[u8], bytes: usize) -> Result<u64> {
-    let Some((head, tail)) = rest.split_at_checked(bytes) else {
-        return Err(Status::invalid_argument("the message ends in the middle"));
-    };
-    *rest = tail;
-    Ok(head.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)))
+#[inline(always)]
+fn number<const BYTES: usize>(rest: &mut &[u8]) -> Result<u64> {
+    Ok(take::<BYTES>(rest)?.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)))
+}
+
+#[inline(always)]
+fn take<const BYTES: usize>(rest: &mut &[u8]) -> Result<[u8; BYTES]> {
+    match rest.split_first_chunk::<BYTES>() {
+        Some((head, tail)) => {
+            *rest = tail;
+            Ok(*head)
+        }
+        None => Err(Status::invalid_argument("the message ends in the middle")),
+    }
 }

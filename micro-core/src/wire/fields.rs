@@ -115,7 +115,9 @@ numbers! {
 
 /// Whole milliseconds, rounded up so that a positive time never becomes none.
 pub(super) fn millis(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+    let millis = time.as_secs().saturating_mul(1_000);
+    let rest = u64::from(time.subsec_nanos().div_ceil(1_000_000));
+    u32::try_from(millis.saturating_add(rest)).unwrap_or(u32::MAX)
 }
 
 /// The longest prefix of whole characters.

@@ -136,7 +136,7 @@ pub(super) fn failed(number: u32, at: u64, verdict: &Verdict) -> Bytes {
     out.put_u32_le(number);
     out.put_u64_le(at);
     out.put_u8(outcome);
-    out.put_slice(reason[..reason.floor_char_boundary(MAX_REASON)].as_bytes());
+    out.put_slice(&reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON)]);
     out.freeze()
 }
 

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn ids_of_any_kind_are_bounded() {
         let mut recent = Recent::new(100);
-        let ids: Vec<Id> = (1..2_000u128).map(|n| Id::from_u128(n << 64 | n * n)).collect();
+        let ids: Vec<Id> = (1..2_000u128).map(|n| Id::from_u128((n << 64) | (n * n))).collect();
         for id in &ids {
             assert!(recent.insert(*id));
         }

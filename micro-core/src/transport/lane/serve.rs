@@ -38,7 +38,7 @@ mod unread;
 
 pub(in crate::transport) use unread::All;
 
-use known::{Known, Routes};
+use known::{Known, Routes, watched};
 use unread::{Answer, UNREAD};
 
 /// Calls of one client that may wait at the same time; more are refused, and may go elsewhere.
@@ -293,13 +293,7 @@ impl<L: Link> Served<L> {
     }
 
     /// Begins a call. `now` is when it begins, and becomes when it was left alone.
-    fn begin(
-        &self,
-        known: &mut Known,
-        head: Head,
-        body: Bytes,
-        now: &mut Instant,
-    ) -> Result<Begun> {
+    fn begin(&self, known: &Known, head: Head, body: Bytes, now: &mut Instant) -> Result<Begun> {
         let route = match &known.route {
             Ok(route) => route,
             Err(status) => return Err(copy(status)),
@@ -314,12 +308,13 @@ impl<L: Link> Served<L> {
                 .with_retry_after(Duration::from_millis(50)));
         }
         let call = arrived(&self.peer, head, body, *now)?;
-        if known.is_slow() {
-            return Ok(Begun::Waits(self.dispatch.call(route, call)));
+        if known.cost.is_slow() {
+            let run = self.dispatch.call(route, call);
+            return Ok(Begun::Waits(watched(Arc::clone(&known.cost), run)));
         }
         let (began, nobody) = (*now, &mut TaskContext::from_waker(Waker::noop()));
         let begun = self.dispatch.begin(route, call, now, nobody);
-        known.took(*now - began);
+        known.cost.took(*now - began);
         Ok(begun)
     }
 

@@ -4,7 +4,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use micro_core::identity::{DevCa, IdentitySource, tls};
 use micro_core::transport::tcp::Tcp;
@@ -56,10 +55,15 @@ impl Victim {
     }
 
     /// Lets a peer do what it likes, in a thread of its own.
-    async fn suffers(&self, act: impl FnOnce(SocketAddr, ClientConfig) + Send + 'static) {
+    async fn suffers<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(SocketAddr, ClientConfig) -> T + Send + 'static,
+    ) -> T {
         let (address, config) = (self.address(), self.tls());
-        tokio::task::spawn_blocking(move || act(address, config)).await.expect("as expected");
+        let acted = tokio::task::spawn_blocking(move || act(address, config));
+        let kept = acted.await.expect("as expected");
         self.still_answers().await;
+        kept
     }
 }
 
@@ -109,11 +113,11 @@ impl Raw {
     }
 
     /// Asserts that the server closes, whatever it still sends.
-    fn is_closed(mut self) {
+    fn ends(mut self) {
         loop {
             match self.0.read(&mut [0; 4096]) {
                 Ok(0) => return,
-                Ok(_) => {}
+                Ok(1..) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("still open"),
                 Err(_) => return,
             }
@@ -166,7 +170,7 @@ fn a_stream_without_its_lane_is_not_taken() {
                 let mut raw = Raw::joined(address, &config, 1, 9);
                 raw.write(&open(0, "echo", b"whose?"));
                 assert_eq!(raw.read(4), [0; 4]);
-                raw.is_closed();
+                raw.ends();
             })
             .await;
         let source = Arc::clone(&victim.source);
@@ -183,7 +187,7 @@ fn a_stream_without_its_lane_is_not_taken() {
 }
 
 #[test]
-fn what_does_not_begin_as_it_should_is_closed() {
+fn what_does_not_begin_as_it_should_ends() {
     case(async {
         let victim = Victim::new().await;
         victim
@@ -191,10 +195,10 @@ fn what_does_not_begin_as_it_should_is_closed() {
                 for bytes in [settings(1), join(2, 1), frame(32, &[&[0]]), vec![0xff; 100]] {
                     let mut raw = Raw::connect(address, &config);
                     raw.write(&bytes);
-                    raw.is_closed();
+                    raw.ends();
                 }
                 let lane = Raw::lane(address, &config, 1);
-                Raw::joined(address, &config, 0, 1).is_closed();
+                Raw::joined(address, &config, 0, 1).ends();
                 drop(lane);
             })
             .await;
@@ -202,7 +206,7 @@ fn what_does_not_begin_as_it_should_is_closed() {
 }
 
 #[test]
-fn who_speaks_no_tls_or_no_protocol_is_closed() {
+fn who_speaks_no_tls_or_no_protocol_ends() {
     case(async {
         let victim = Victim::new().await;
         victim
@@ -218,7 +222,7 @@ fn who_speaks_no_tls_or_no_protocol_is_closed() {
                     config.alpn_protocols = protocols;
                     let mut raw = Raw::connect(address, &config);
                     let _ = raw.0.write_all(&join(0, 1));
-                    raw.is_closed();
+                    raw.ends();
                 }
             })
             .await;
@@ -231,7 +235,7 @@ fn silence_is_cut_off() {
         let victim = Victim::new().await;
         victim
             .suffers(|address, config| {
-                let wait = |raw: Raw| thread::spawn(move || raw.is_closed());
+                let wait = |raw: Raw| thread::spawn(move || raw.ends());
                 let mute = TcpStream::connect(address).expect("connects");
                 let mut shaken = Raw::connect(address, &config);
                 shaken.write(&join(0, 1)[..5]);
@@ -266,7 +270,7 @@ fn own_streams_with_nonsense_are_cut() {
                 ] {
                     let mut raw = Raw::joined(address, &config, 1, 1);
                     raw.write(&bytes);
-                    raw.is_closed();
+                    raw.ends();
                 }
             })
             .await;
@@ -277,21 +281,28 @@ fn own_streams_with_nonsense_are_cut() {
 fn more_streams_than_allowed_are_not_taken() {
     case(async {
         let victim = Victim::new().await;
+        let hold = |address, config: &ClientConfig| {
+            let mut raw = Raw::joined(address, config, 1, 1);
+            raw.write(&open(2, "hold_sum", b""));
+            raw
+        };
+        let before = victim.lab.counts().started;
+        let (lane, held) = victim
+            .suffers(move |address, config| {
+                let lane = Raw::lane(address, &config, 1);
+                (lane, (0..136).map(|_| hold(address, &config)).collect::<Vec<_>>())
+            })
+            .await;
+        // Two more are the honest peer's.
+        victim.lab.until(|counts| counts.started == before + 136 + 2).await;
         victim
-            .suffers(|address, config| {
-                let _lane = Raw::lane(address, &config, 1);
-                let mut streams = Vec::new();
-                for n in 0..200 {
-                    let mut raw = Raw::joined(address, &config, 1, 1);
-                    raw.write(&open(2, "hold_sum", b""));
-                    streams.push(raw);
-                    if n >= 136 {
-                        let last = streams.last_mut().expect("just pushed");
-                        assert_eq!(last.read(4), [0; 4]);
-                    }
+            .suffers(move |address, config| {
+                for _ in 0..20 {
+                    assert_eq!(hold(address, &config).read(4), [0; 4]);
                 }
             })
             .await;
+        drop((lane, held));
         victim.lab.until(|counts| counts.dropped == 136).await;
     });
 }
@@ -300,16 +311,14 @@ fn more_streams_than_allowed_are_not_taken() {
 fn connections_that_say_nothing_do_not_keep_others_out() {
     case(async {
         let victim = Victim::new().await;
-        victim
-            .suffers(|address, _| {
-                let silent: Vec<_> = (0..500).map(|_| TcpStream::connect(address)).collect();
-                assert!(silent.iter().all(Result::is_ok));
-                thread::sleep(Duration::from_millis(100));
-            })
-            .await;
+        let address = victim.address();
+        let silent: Vec<_> = (0..500).map(|_| TcpStream::connect(address)).collect();
+        assert!(silent.iter().all(Result::is_ok));
         let tcp = Tcp::new(Arc::clone(&victim.source), "honest", vec!["lab".into()]);
         let another = tcp.connect(&victim.listener.address(), "lab").await.expect("connects");
         assert_eq!(call_echo(&*another, 10).await.expect("answers").body.len(), 10);
+        victim.still_answers().await;
+        drop(silent);
     });
 }
 
