@@ -49,8 +49,8 @@ pub struct Took {
     pub dirty: bool,
 }
 
-/// The recorded measurement of what there is now, or a new one.
-pub fn measure(again: bool) -> Result<Builds> {
+/// The recorded measurement of what there is now, or a new one if that is allowed.
+pub fn measure(again: bool, allowed: bool) -> Result<Builds> {
     let record = target()?.join("hello-builds.json");
     let key = key()?;
     let known =
@@ -59,6 +59,7 @@ pub fn measure(again: bool) -> Result<Builds> {
         eprintln!("hello: as measured before; `--builds` measures again");
         return Ok(known);
     }
+    ensure!(allowed, "missing: not measured, and `--no-build` was given");
     let tonic = bench().join("hello-tonic");
     ensure!(tonic.is_dir(), "missing: {} is not there", tonic.display());
     eprintln!("hello: cold builds of both (this takes minutes)");

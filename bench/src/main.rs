@@ -91,7 +91,7 @@ struct Measure {
     /// The core that both processes are pinned to (the last one)
     #[arg(long)]
     core: Option<usize>,
-    /// Does not build the peers first
+    /// Does not build the peers first, nor hello
     #[arg(long)]
     no_build: bool,
     /// Measures the builds of hello again, even if nothing they depend on has changed
@@ -155,7 +155,7 @@ fn run_gate(measure: Measure, only: Option<&str>, json: bool, by_cpu: bool) -> R
     ensure!(builds || !rows.is_empty(), "no row contains `{}`", only.unwrap_or_default());
     let probes = probes(&rows);
     let bench = measure.bench()?;
-    let builds = builds.then(|| hello::measure(measure.builds));
+    let builds = builds.then(|| hello::measure(measure.builds, !measure.no_build));
     let results = rounds::run(&bench, &probes, measure.plan(GATE_MINUTES));
     let mut verdicts: Vec<Verdict> = rows.iter().map(|row| gate::judge(row, &results)).collect();
     verdicts.extend(builds.iter().flat_map(hello::verdicts));
@@ -173,7 +173,7 @@ fn run_full(measure: Measure, print: bool) -> Result<ExitCode> {
     let mut probes = probes(&rows);
     probes.extend(full::probes());
     let bench = measure.bench()?;
-    let builds = hello::measure(measure.builds);
+    let builds = hello::measure(measure.builds, !measure.no_build);
     let results = rounds::run(&bench, &probes, measure.plan(FULL_MINUTES));
     let mut verdicts: Vec<Verdict> = rows.iter().map(|row| gate::judge(row, &results)).collect();
     verdicts.extend(hello::verdicts(&builds));

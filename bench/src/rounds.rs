@@ -1,6 +1,7 @@
 //! Rounds: every probe once in each round, the peers of a cell one after another, what was disturbed again.
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use crate::noise::{self, DIRTY, Watch};
@@ -74,6 +75,9 @@ pub fn run(bench: &Bench, probes: &[Probe], plan: Plan) -> Results {
             break;
         }
         results.rounds += 1;
+        if !std::io::stderr().is_terminal() {
+            eprintln!("round {}/{} of {total} runs", round + 1, plan.rounds);
+        }
         let mut at = 0;
         for cell in &cells {
             // The other way round in every other round: nobody is always first.
@@ -86,11 +90,11 @@ pub fn run(bench: &Bench, probes: &[Probe], plan: Plan) -> Results {
                 let sample = match results.failures.get(probe) {
                     Some(failure) if failure.permanent => None,
                     _ => {
-                        eprint!(
-                            "\r\x1b[Kround {}/{}  {at}/{total}  {probe} ",
+                        progress(&format!(
+                            "round {}/{}  {at}/{total}  {probe}",
                             round + 1,
                             plan.rounds
-                        );
+                        ));
                         let hurry = results.dirty >= BUSY || begun.elapsed() > plan.limit;
                         measured(bench, probe, plan, hurry, &mut results)
                     }
@@ -99,12 +103,20 @@ pub fn run(bench: &Bench, probes: &[Probe], plan: Plan) -> Results {
             }
         }
     }
-    eprintln!("\r\x1b[K{} runs in {:.0} s", results.runs, begun.elapsed().as_secs_f64());
+    progress("");
+    eprintln!("{} runs in {:.0} s", results.runs, begun.elapsed().as_secs_f64());
     if results.dirty > 0 {
         let (dirty, runs) = (results.dirty, results.runs);
         eprintln!("warning: in {dirty} of {runs} runs other processes took over {DIRTY} of a core");
     }
     results
+}
+
+/// What is under way, in a line that the next one replaces; on a terminal only.
+fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text} ");
+    }
 }
 
 /// One run; the quietest of a few if others are at work.
@@ -132,7 +144,8 @@ fn measured(
                 }
             }
             Err(failure) => {
-                eprintln!("\r\x1b[K{probe}: {}", failure.reason);
+                progress("");
+                eprintln!("{probe}: {}", failure.reason);
                 let permanent = failure.permanent;
                 if quietest.is_none() {
                     results.failures.insert(*probe, failure);

@@ -44,7 +44,7 @@ pub(super) fn encoded(
     let bytes = written.map(|()| match buffer.0.len() {
         0 => Bytes::new(),
         1..=SMALL if memory == Memory::Shared => share(&buffer.0),
-        0..=KEPT => Bytes::copy_from_slice(&buffer.0),
+        1..=KEPT => Bytes::copy_from_slice(&buffer.0),
         large => {
             LARGE.set(large);
             let mut bytes = std::mem::take(&mut buffer.0);

@@ -1,15 +1,15 @@
 //! The event that is fanned out, and who listens to it.
 
 use anyhow::Result;
-use bytes::Bytes;
 use kit::Tally;
+use micro::Blob;
 use micro::prelude::*;
 
 /// What is published.
 #[event("bench.tick")]
 pub struct Tick {
     /// As many as the cell says.
-    pub payload: Bytes,
+    pub payload: Blob,
 }
 
 /// Counts events.

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use kit::{Caller, Client, Connection, Echo, Peer, Server};
+use micro::Blob;
 use micro::prelude::*;
 
 use events::Subscriber;
@@ -97,7 +97,7 @@ impl Connection for Conn {
     type Caller = EchoCaller;
 
     async fn caller(&self, size: usize) -> Result<EchoCaller> {
-        Ok(EchoCaller { bench: self.bench.clone(), payload: kit::payload(size) })
+        Ok(EchoCaller { bench: self.bench.clone(), payload: kit::payload(size).into() })
     }
 
     async fn items(&self, count: u64, size: usize) -> Result<u64> {
@@ -120,7 +120,7 @@ impl Connection for Conn {
 
 struct EchoCaller {
     bench: BenchClient,
-    payload: Bytes,
+    payload: Blob,
 }
 
 impl Caller for EchoCaller {

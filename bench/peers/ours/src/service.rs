@@ -1,9 +1,8 @@
 //! The service that is called.
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+use micro::Blob;
 use micro::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::events::Tick;
 
@@ -11,15 +10,15 @@ use crate::events::Tick;
 /// publisher that waits for each one alone measures the round trip.
 const PUBLISHING: usize = 64;
 
-/// What is echoed. `Bytes` goes through serde as bytes, not as a list of numbers.
-#[derive(Deserialize, Serialize)]
+/// What is echoed.
+#[message]
 pub struct Msg {
     /// Which call it is.
     pub id: u64,
     /// Sixteen characters.
     pub name: String,
     /// As many as the cell says.
-    pub payload: Bytes,
+    pub payload: Blob,
 }
 
 /// Serves the calls of the benchmark.
@@ -37,7 +36,7 @@ impl Bench {
     /// Streams so many messages of this size.
     #[handler]
     fn items(&self, count: u64, size: u64) -> impl Stream<Item = Msg> {
-        let payload = kit::payload(size as usize);
+        let payload = Blob::from(kit::payload(size as usize));
         micro::stream::iter((0..count).map(move |id| Msg {
             id,
             name: kit::NAME.into(),
@@ -54,7 +53,7 @@ impl Bench {
     /// Publishes so many events of this size.
     #[handler]
     async fn publish(&self, ctx: &Context, count: u64, size: u64) -> Result<()> {
-        let payload = kit::payload(size as usize);
+        let payload = Blob::from(kit::payload(size as usize));
         futures_util::stream::iter(0..count)
             .map(|_| ctx.publish(Tick { payload: payload.clone() }))
             .buffer_unordered(PUBLISHING)
