@@ -103,10 +103,10 @@ async fn read(mut input: impl In, calls: Arc<Mutex<Calls>>) {
             while let Some((head, body)) = frames.next() {
                 let slot = calls.slots.get_mut(head.id as u32 as usize);
                 let Some((generation, slot)) = slot else { continue };
-                if *generation == (head.id >> 32) as u32 {
-                    if let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Done(body)) {
-                        woken.extend(waker);
-                    }
+                if *generation == (head.id >> 32) as u32
+                    && let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Done(body))
+                {
+                    woken.extend(waker);
                 }
             }
         }
