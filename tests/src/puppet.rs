@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::{pending, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use micro_core::__private::Stream;
@@ -189,7 +189,7 @@ impl Connection for Puppet {
         &self.peer
     }
 
-    fn call(&self, request: &Request) -> Calling {
+    fn call_for(&self, request: &Request, _: Option<&Waker>) -> Calling {
         let mut stage = self.puppets.stage();
         let (instance, at) = (self.name.clone(), Instant::now());
         stage.seen.push(Seen { instance, at, request: request.clone() });

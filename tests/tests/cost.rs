@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use micro_core::__private::{Call, Encoder, Kind, Once, Route};
@@ -54,7 +54,10 @@ impl Connection for Reflection {
         &self.peer
     }
 
-    fn call(&self, request: &Request) -> Calling {
+    fn call_for(&self, request: &Request, waker: Option<&Waker>) -> Calling {
+        if let Some(waker) = waker {
+            waker.wake_by_ref();
+        }
         let (count, bodies) = &mut *self.bodies.0.lock().expect("whole");
         *count += 1;
         bodies.push((*count, request.body.clone()));

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -83,11 +83,14 @@ impl<'a> Unary<'a> {
     }
 
     #[inline]
-    fn begin(&mut self) {
+    fn begin(&mut self, waker: &Waker) {
         let (Some(service), Some(request)) = (self.service, &self.request) else { return };
-        self.inner.budget.deposit();
+        let noise = crate::id::noise();
+        self.inner.budget.deposit(noise);
         let is_hedged = request.target.idempotent && self.hedge().is_some();
-        if !is_hedged && let Some((calling, load)) = self.inner.resolver.send(service, request) {
+        if !is_hedged
+            && let Some((calling, load)) = self.inner.resolver.send(service, request, noise, waker)
+        {
             self.in_flight = Some(load);
             self.step = Step::Sent(calling);
             return;
@@ -135,7 +138,12 @@ impl Future for Unary<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let this = self.get_mut();
         if matches!(this.step, Step::Begin) {
-            this.begin();
+            this.begin(cx.waker());
+            if let Step::Sent(calling) = &this.step
+                && calling.is_waiting()
+            {
+                return Poll::Pending;
+            }
         }
         if let Step::Sent(calling) = &mut this.step {
             match ready!(Pin::new(calling).poll(cx)) {
@@ -266,7 +274,7 @@ async fn on(
     failed: &mut Vec<u64>,
 ) -> Outcome {
     request.now = Instant::now();
-    let in_flight = endpoint.begin(request.now, false);
+    let in_flight = endpoint.begin(request.now, false, 0);
     let outcome = connection.call(request).await;
     settle(in_flight, outcome.as_ref().err(), failed);
     outcome
@@ -318,13 +326,13 @@ pub(super) async fn stream(
     call: Incoming,
     outbound: Option<Outbound>,
 ) -> Result<Items> {
-    inner.budget.deposit();
+    inner.budget.deposit(crate::id::noise());
     let service = inner.resolver.service(&call.target.service);
     let to = To { inner, service: &service };
     let mut request = request(call);
     let (endpoint, connection) = connect(to, request.deadline, &mut Vec::new()).await?;
     request.now = Instant::now();
-    let _in_flight = endpoint.begin(request.now, false);
+    let _in_flight = endpoint.begin(request.now, false, 0);
     let opened = connection.open(request, outbound).await;
     if opened.as_ref().is_err_and(unreachable) {
         endpoint.failed();

@@ -173,10 +173,11 @@ impl Endpoint {
         }
     }
 
-    /// Counts a call in; dropping the guard counts it out. `now` is when it began.
+    /// Counts a call in; dropping the guard counts it out. `now` is when it began; `noise` decides whether
+    /// it is measured when the instance is alone.
     #[inline]
-    pub(super) fn begin(&self, now: Instant, is_alone: bool) -> InFlight {
-        let measured = !is_alone || crate::id::noise().is_multiple_of(MEASURED);
+    pub(super) fn begin(&self, now: Instant, is_alone: bool, noise: u64) -> InFlight {
+        let measured = !is_alone || noise.is_multiple_of(MEASURED);
         InFlight { load: Some(Arc::clone(&self.load)), began: now, measured }
     }
 

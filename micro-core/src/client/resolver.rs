@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -63,15 +64,21 @@ impl Resolver {
     /// Sends a call to an instance that has a connection, if one can be chosen without waiting. Allocates
     /// nothing and takes no lock.
     #[inline]
-    pub(super) fn send(&self, service: &Service, request: &Request) -> Option<(Calling, InFlight)> {
+    pub(super) fn send(
+        &self,
+        service: &Service,
+        request: &Request,
+        noise: u64,
+        waker: &Waker,
+    ) -> Option<(Calling, InFlight)> {
         service.endpoints(|endpoints| {
             let (endpoint, is_alone) = match endpoints {
                 [only] => (only, true),
-                _ => (self.choose(endpoints, request.now)?, false),
+                _ => (self.choose(endpoints, request.now, noise)?, false),
             };
             let connection = endpoint.open()?;
-            let in_flight = endpoint.begin(request.now, is_alone);
-            Some((connection.call(request), in_flight))
+            let in_flight = endpoint.begin(request.now, is_alone, noise);
+            Some((connection.call_for(request, Some(waker)), in_flight))
         })
     }
 
@@ -121,8 +128,9 @@ impl Resolver {
         &self,
         endpoints: &'a [Arc<Endpoint>],
         now: Instant,
+        noise: u64,
     ) -> Option<&'a Arc<Endpoint>> {
-        let index = self.balancer.pick(&Seen { endpoints, now }, crate::id::noise())?;
+        let index = self.balancer.pick(&Seen { endpoints, now }, noise)?;
         endpoints.get(index)
     }
 
@@ -135,8 +143,8 @@ impl Resolver {
         let is_fresh = |e: &&Arc<Endpoint>| !avoid.contains(&e.serial());
         let fresh: Vec<_> = endpoints.iter().filter(is_fresh).cloned().collect();
         match &fresh[..] {
-            [] => self.choose(endpoints, now).cloned(),
-            fresh => self.choose(fresh, now).cloned(),
+            [] => self.choose(endpoints, now, crate::id::noise()).cloned(),
+            fresh => self.choose(fresh, now, crate::id::noise()).cloned(),
         }
     }
 

@@ -4,6 +4,8 @@
 //! nesting overflow the stack and abort the process (3Hren/msgpack-rust#381). The scan walks the bytes
 //! without recursion and without memory, and refuses what is too deep or shorter than it declares.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 
@@ -42,92 +44,155 @@ fn scan(bytes: &[u8]) -> Result<()> {
 
 /// Walks one value of at most `DEPTH` levels; `false` when it has more.
 fn levels<const DEPTH: usize>(bytes: &[u8]) -> Result<bool> {
-    // How many values are still to come at each open level.
-    let mut open = [0u64; DEPTH];
-    let mut depth = 0;
-    let mut rest = bytes;
+    // How many values are still to come at each level around the innermost, and at that.
+    let mut outer = [0u32; DEPTH];
+    let (mut depth, mut open) = (0, 1u32);
+    let mut at = 0usize;
     loop {
-        let (content, children) = head(&mut rest)?;
-        if content > rest.len() as u64 || children > rest.len() as u64 {
-            return Err(Status::invalid_argument("the message is shorter than it declares"));
+        let Some(marker) = bytes.get(at) else { return Err(cut()) };
+        let Head { skip, mut children, width, extra } = HEADS[usize::from(*marker)];
+        at += usize::from(skip);
+        if width != 0 {
+            let number = number(bytes, at, width)?;
+            match children {
+                0 => at = at.saturating_add(number as usize).saturating_add(extra.into()),
+                each => children = number.saturating_mul(each),
+            }
+            at = at.saturating_add(width.into());
+            if at > bytes.len() || children as usize > bytes.len() - at {
+                return Err(Status::invalid_argument("the message is shorter than it declares"));
+            }
         }
-        rest = &rest[content as usize..];
+        open -= 1;
         if children > 0 {
             if depth == DEPTH {
                 return Ok(false);
             }
-            open[depth] = children;
+            outer[depth] = open;
             depth += 1;
-            continue;
+            open = children;
         }
-        while depth > 0 {
-            open[depth - 1] -= 1;
-            if open[depth - 1] > 0 {
-                break;
+        while open == 0 {
+            if depth == 0 {
+                return match at.cmp(&bytes.len()) {
+                    Ordering::Less => {
+                        Err(Status::invalid_argument("there are bytes behind the message"))
+                    }
+                    Ordering::Equal => Ok(true),
+                    Ordering::Greater => Err(cut()),
+                };
             }
             depth -= 1;
-        }
-        if depth == 0 {
-            break;
+            open = outer[depth];
         }
     }
-    if rest.is_empty() {
-        return Ok(true);
-    }
-    Err(Status::invalid_argument("there are bytes behind the message"))
 }
 
-/// Reads one marker with its length: how many bytes of content and how many values follow it. The bytes
-/// are those of the MessagePack specification.
-#[inline(always)]
-fn head(rest: &mut &[u8]) -> Result<(u64, u64)> {
-    let [marker] = take::<1>(rest)?;
-    Ok(match marker {
+/// What the first byte of a value says of what is behind it.
+#[derive(Clone, Copy)]
+struct Head {
+    /// Bytes of the marker, and of content whose size it tells.
+    skip: u8,
+    /// Bytes of a number behind it; [`NO_VALUE`] when no value begins so.
+    width: u8,
+    /// Bytes of content beside as many as the number says.
+    extra: u8,
+    /// Values within this one; if there is a number, as many times that. Without values the number is one
+    /// of bytes.
+    children: u32,
+}
+
+const NO_VALUE: u8 = u8::MAX;
+
+static HEADS: [Head; 256] = {
+    let mut heads = [content(0); 256];
+    let mut marker = 0;
+    while marker < 256 {
+        heads[marker] = head(marker as u8);
+        marker += 1;
+    }
+    heads
+};
+
+/// The bytes are those of the MessagePack specification.
+const fn head(marker: u8) -> Head {
+    match marker {
         // Small numbers, nil, false and true.
-        0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => (0, 0),
-        0x80..=0x8f => (0, 2 * u64::from(marker & 0x0f)),
-        0x90..=0x9f => (0, u64::from(marker & 0x0f)),
-        0xa0..=0xbf => (u64::from(marker & 0x1f), 0),
-        0xc1 => return Err(Status::invalid_argument("the message is not MessagePack")),
+        0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => content(0),
+        // Small maps, arrays and texts.
+        0x80..=0x8f => Head { children: 2 * (marker & 0x0f) as u32, ..content(0) },
+        0x90..=0x9f => Head { children: (marker & 0x0f) as u32, ..content(0) },
+        0xa0..=0xbf => content(marker & 0x1f),
+        0xc1 => Head { width: NO_VALUE, ..content(0) },
         // Bytes and texts.
-        0xc4 | 0xd9 => (number::<1>(rest)?, 0),
-        0xc5 | 0xda => (number::<2>(rest)?, 0),
-        0xc6 | 0xdb => (number::<4>(rest)?, 0),
+        0xc4 | 0xd9 => Head { width: 1, ..content(0) },
+        0xc5 | 0xda => Head { width: 2, ..content(0) },
+        0xc6 | 0xdb => Head { width: 4, ..content(0) },
         // An extension is a type byte and its content.
-        0xc7 => (number::<1>(rest)? + 1, 0),
-        0xc8 => (number::<2>(rest)? + 1, 0),
-        0xc9 => (number::<4>(rest)? + 1, 0),
-        0xd4 => (2, 0),
-        0xd5 => (3, 0),
-        0xd6 => (5, 0),
-        0xd7 => (9, 0),
-        0xd8 => (17, 0),
+        0xc7 => Head { width: 1, extra: 1, ..content(0) },
+        0xc8 => Head { width: 2, extra: 1, ..content(0) },
+        0xc9 => Head { width: 4, extra: 1, ..content(0) },
+        0xd4 => content(2),
+        0xd5 => content(3),
+        0xd6 => content(5),
+        0xd7 => content(9),
+        0xd8 => content(17),
         // Numbers of 1, 2, 4 and 8 bytes; of those 0xca and 0xcb are floats.
-        0xcc | 0xd0 => (1, 0),
-        0xcd | 0xd1 => (2, 0),
-        0xce | 0xd2 | 0xca => (4, 0),
-        0xcf | 0xd3 | 0xcb => (8, 0),
+        0xcc | 0xd0 => content(1),
+        0xcd | 0xd1 => content(2),
+        0xce | 0xd2 | 0xca => content(4),
+        0xcf | 0xd3 | 0xcb => content(8),
         // Arrays and maps.
-        0xdc => (0, number::<2>(rest)?),
-        0xdd => (0, number::<4>(rest)?),
-        0xde => (0, 2 * number::<2>(rest)?),
-        0xdf => (0, 2 * number::<4>(rest)?),
-    })
+        0xdc => Head { width: 2, children: 1, ..content(0) },
+        0xdd => Head { width: 4, children: 1, ..content(0) },
+        0xde => Head { width: 2, children: 2, ..content(0) },
+        0xdf => Head { width: 4, children: 2, ..content(0) },
+    }
 }
 
-/// Takes a big-endian number of this many bytes.
-#[inline(always)]
-fn number<const BYTES: usize>(rest: &mut &[u8]) -> Result<u64> {
-    Ok(take::<BYTES>(rest)?.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)))
+const fn content(bytes: u8) -> Head {
+    Head { skip: 1 + bytes, width: 0, extra: 0, children: 0 }
 }
 
-#[inline(always)]
-fn take<const BYTES: usize>(rest: &mut &[u8]) -> Result<[u8; BYTES]> {
-    match rest.split_first_chunk::<BYTES>() {
-        Some((head, tail)) => {
-            *rest = tail;
-            Ok(*head)
+/// The big-endian number of this width.
+fn number(bytes: &[u8], at: usize, width: u8) -> Result<u32> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let number = match width {
+        1 => rest.first().map(|byte| u32::from(*byte)),
+        2 => rest.first_chunk().map(|bytes| u32::from(u16::from_be_bytes(*bytes))),
+        4 => rest.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)),
+        _ => return Err(Status::invalid_argument("the message is not MessagePack")),
+    };
+    number.ok_or_else(cut)
+}
+
+#[cold]
+fn cut() -> Status {
+    Status::invalid_argument("the message ends in the middle")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use serde::Deserialize;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    #[test]
+    fn the_scan_ends_where_the_decoder_does_for_every_marker() {
+        for marker in 0..=u8::MAX {
+            for tail in [[0; 80], [2; 80]] {
+                let bytes = [&[marker][..], &tail].concat();
+                let mut decoder = rmp_serde::Deserializer::new(Cursor::new(&bytes));
+                let decodes = IgnoredAny::deserialize(&mut decoder).is_ok();
+                let end = decoder.get_ref().position() as usize;
+                for length in 0..bytes.len() {
+                    let expected = decodes && length == end;
+                    assert_eq!(scan(&bytes[..length]).is_ok(), expected, "{marker:#x} {length}");
+                }
+            }
         }
-        None => Err(Status::invalid_argument("the message ends in the middle")),
     }
 }

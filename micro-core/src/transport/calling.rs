@@ -38,6 +38,11 @@ impl Calling {
         Self(State::Slot { slots, id })
     }
 
+    /// Whether it waits in a slot for its end, and nothing else: see [`Connection::call_for`](super::Connection::call_for).
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.0, State::Slot { .. })
+    }
+
     /// A call that needs more than a slot; ends at the deadline of `request`.
     pub fn future(request: &Request, call: impl Future<Output = Outcome> + Send + 'static) -> Self {
         let (deadline, late) = (request.deadline, request.late());

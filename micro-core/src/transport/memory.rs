@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
-use std::task::{Poll, ready};
+use std::task::{Poll, Waker, ready};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
@@ -242,7 +242,7 @@ impl Connection for MemoryConnection {
         &self.peer
     }
 
-    fn call(&self, request: &Request) -> Calling {
+    fn call_for(&self, request: &Request, _: Option<&Waker>) -> Calling {
         let (route, running) = match self.begin(request) {
             Ok(begun) => begun,
             Err(status) => return Calling::ended(Err(status)),

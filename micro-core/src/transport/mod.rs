@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::Context as TaskContext;
+use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,7 +79,13 @@ pub trait Connection: fmt::Debug + Send + Sync + 'static {
 
     /// One request, one reply. The call is on its way when this returns, unless there is no room for it
     /// yet; it ends with `DeadlineExceeded` at its deadline. Dropping it cancels it on the other side.
-    fn call(&self, request: &Request) -> Calling;
+    fn call(&self, request: &Request) -> Calling {
+        self.call_for(request, None)
+    }
+
+    /// As [`Connection::call`]. The task of `waker` is woken when there is something to poll for, if the
+    /// call [is waiting](Calling::is_waiting): it need not be polled before.
+    fn call_for(&self, request: &Request, waker: Option<&Waker>) -> Calling;
 
     /// A streaming call. Returns when it is under way; what the server sends, and how it ended, are the
     /// reply's items. A client stream answers with exactly one item. Dropping the items cancels it.

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::call::{Outcome, Reply};
 use crate::id::Id;
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 
 mod fields;
 mod splitter;
+mod usual;
 
 pub(crate) use splitter::Splitter;
+pub(crate) use usual::{put_call, put_reply, read_reply};
 
 use fields::*;
 
@@ -138,11 +141,12 @@ pub(crate) struct GoAway {
     pub(crate) streams: u64,
 }
 
+/// The first bytes of frames.
 pub(crate) mod kind {
     pub(super) const SETTINGS: u8 = 0;
     pub(super) const ROUTE: u8 = 1;
-    pub(super) const CALL: u8 = 2;
-    pub(super) const REPLY: u8 = 3;
+    pub(crate) const CALL: u8 = 2;
+    pub(crate) const REPLY: u8 = 3;
     pub(super) const CANCEL: u8 = 4;
     pub(super) const GOAWAY: u8 = 5;
     pub(super) const CONTRACT: u8 = 6;
@@ -159,34 +163,9 @@ mod setting {
 mod flag {
     pub(super) const REPEATED: u8 = 1;
     pub(super) const CORRELATION: u8 = 2;
+    pub(super) const KNOWN: u8 = REPEATED | CORRELATION;
     pub(super) const RETRY_AFTER: u8 = 1;
     pub(super) const FAULT: u8 = 2;
-}
-
-/// Appends a `CALL`. Its fields are gathered first: most calls are small, and many.
-pub(crate) fn put_call(out: &mut BytesMut, id: u64, route: u32, head: HeadRef<'_>, body: &[u8]) {
-    let start = begin(out);
-    let mut fixed = [0; 13];
-    fixed[0] = kind::CALL;
-    fixed[1..9].copy_from_slice(&id.to_le_bytes());
-    fixed[9..].copy_from_slice(&route.to_le_bytes());
-    out.reserve(fixed.len() + HeadRef::USUAL + body.len());
-    out.put_slice(&fixed);
-    head.put(out);
-    out.put_slice(body);
-    finish(out, start, 0);
-}
-
-/// Appends a `REPLY`.
-pub(crate) fn put_reply(out: &mut BytesMut, id: u64, end: &End) {
-    let start = begin(out);
-    let mut fixed = [0; 9];
-    fixed[0] = kind::REPLY;
-    fixed[1..].copy_from_slice(&id.to_le_bytes());
-    out.put_slice(&fixed);
-    let body = end.put_fields(out);
-    out.put_slice(body.map_or(&[], |body| body));
-    finish(out, start, 0);
 }
 
 impl Frame {
@@ -287,15 +266,10 @@ impl Frame {
                 service: name(from)?,
                 method: name(from)?,
             }),
-            kind::CALL => {
-                let (id, route, head) = (u64(from)?, u32(from)?, Head::read(from)?);
-                let left = rest.len();
-                Self::Call(Call { id, route, head, body: last(bytes, left) })
-            }
+            kind::CALL => Self::Call(Call::read(bytes)?),
             kind::REPLY => {
-                let id = u64(from)?;
-                let left = rest.len();
-                Self::Reply { id, end: End::read(last(bytes, left))? }
+                let (id, end) = read_reply(bytes)?;
+                Self::Reply { id, end }
             }
             kind::CANCEL => Self::Cancel { id: u64(from)? },
             kind::GOAWAY => Self::GoAway(GoAway { calls: u64(from)?, streams: u64(from)? }),
@@ -345,24 +319,15 @@ impl Settings {
 }
 
 impl HeadRef<'_> {
-    /// Bytes of a head without metadata.
-    const USUAL: usize = 23;
-
     fn put(self, out: &mut BytesMut) {
         let Self { encoding, repeated, time_left, correlation, metadata } = self;
-        let mut fixed = [0; Self::USUAL - 1];
-        fixed[0] = if repeated { flag::REPEATED } else { 0 };
-        fixed[1] = encoding;
-        fixed[2..6].copy_from_slice(&millis(time_left).to_le_bytes());
-        let fixed = match correlation {
-            Some(id) => {
-                fixed[0] |= flag::CORRELATION;
-                fixed[6..].copy_from_slice(&id.as_u128().to_le_bytes());
-                &fixed[..]
-            }
-            None => &fixed[..6],
-        };
-        out.put_slice(fixed);
+        let known = if correlation.is_some() { flag::CORRELATION } else { 0 };
+        out.put_u8(known | if repeated { flag::REPEATED } else { 0 });
+        out.put_u8(encoding);
+        out.put_u32_le(millis(time_left));
+        if let Some(id) = correlation {
+            out.put_u128_le(id.as_u128());
+        }
         put_metadata(out, metadata);
     }
 }
@@ -391,9 +356,10 @@ impl Head {
 }
 
 impl End {
-    /// The end of a call that failed.
-    pub(crate) fn failed(status: Status) -> Self {
-        Self { metadata: Metadata::new(), result: Err(status) }
+    /// What the caller gets.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        let Self { metadata, result } = self;
+        Ok(Reply { metadata, body: result?, items: None })
     }
 
     fn put_fields(&self, out: &mut BytesMut) -> Option<&Bytes> {

@@ -140,7 +140,8 @@ pub fn request(method: &'static str, body: impl Into<Bytes>) -> Request {
     }
 }
 
-fn packed(value: impl Wire) -> Bytes {
+/// A value as a message.
+pub fn packed(value: impl Wire) -> Bytes {
     encode(Encoding::MessagePack, &value).expect("encodes")
 }
 

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod blocked;
 mod conformance;
 mod e2e;
 mod engine;

@@ -1,5 +1,6 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Waker;
 
 use super::*;
 use crate::transport::memory::Memory;
@@ -32,7 +33,7 @@ impl Connection for Open {
         &self.0
     }
 
-    fn call(&self, _: &super::super::Request) -> super::super::Calling {
+    fn call_for(&self, _: &super::super::Request, _: Option<&Waker>) -> super::super::Calling {
         super::super::Calling::ended(Err(Status::unavailable("nobody")))
     }
 

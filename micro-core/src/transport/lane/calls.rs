@@ -6,9 +6,9 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::routes::Routes;
+use crate::call::Outcome;
 use crate::status::Status;
 use crate::transport::late;
-use crate::wire::End;
 
 /// What the callers, the reader and the sweeper of a connection share.
 #[derive(Default)]
@@ -32,8 +32,13 @@ struct Waiting {
     route: u32,
     number: u64,
     deadline: Instant,
-    waker: Option<Waker>,
-    end: Option<End>,
+    state: State,
+}
+
+enum State {
+    /// Who is woken at the end, once somebody has asked.
+    Waits(Option<Waker>),
+    Ended(Outcome),
 }
 
 impl Calls {
@@ -44,12 +49,12 @@ impl Calls {
     }
 
     /// The call with that id was sent; `true` when the sweep has to come earlier for it.
-    pub(super) fn sent(&mut self, route: u32, deadline: Instant) -> bool {
+    pub(super) fn sent(&mut self, route: u32, deadline: Instant, waker: Option<Waker>) -> bool {
         self.generation = self.generation.wrapping_add(1);
         self.sent += 1;
         let (generation, number) = (self.generation, self.sent);
-        let (waker, end) = (None, None);
-        self.waiting.insert(Waiting { generation, route, number, deadline, waker, end });
+        let state = State::Waits(waker);
+        self.waiting.insert(Waiting { generation, route, number, deadline, state });
         let is_earlier = self.sweep.is_none_or(|sweep| deadline < sweep);
         if is_earlier {
             self.sweep = Some(deadline);
@@ -58,30 +63,31 @@ impl Calls {
     }
 
     /// The end of a call, once.
-    pub(super) fn poll(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<End> {
-        let waiting = &mut self.waiting[slot(id)];
-        let Some(end) = waiting.end.take() else {
-            match &mut waiting.waker {
+    pub(super) fn poll(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if let State::Waits(waker) = &mut self.waiting[slot(id)].state {
+            match waker {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
             return Poll::Pending;
-        };
-        self.waiting.remove(slot(id));
-        Poll::Ready(end)
+        }
+        match self.waiting.remove(slot(id)).state {
+            State::Ended(outcome) => Poll::Ready(outcome),
+            State::Waits(_) => unreachable!("looked at above"),
+        }
     }
 
     /// Nobody waits for the call any more; `true` when its end has not come.
     pub(super) fn cancel(&mut self, id: u64) -> bool {
-        self.waiting.try_remove(slot(id)).is_some_and(|waiting| waiting.end.is_none())
+        self.waiting.try_remove(slot(id)).is_some_and(|waiting| waiting.waits())
     }
 
     /// Hands a reply to its caller; a caller that has gone, or a false id, has no slot.
-    pub(super) fn end(&mut self, id: u64, end: End, wakers: &mut Vec<Waker>) {
+    pub(super) fn end(&mut self, id: u64, outcome: Outcome, wakers: &mut Vec<Waker>) {
         if let Some(waiting) = self.waiting.get_mut(slot(id))
             && waiting.generation == (id >> 32) as u32
         {
-            waiting.end(|| end, wakers);
+            waiting.end(outcome, wakers);
         }
     }
 
@@ -94,7 +100,7 @@ impl Calls {
     ) {
         for (_, waiting) in &mut self.waiting {
             if waiting.number > number {
-                waiting.end(|| End::failed(status()), wakers);
+                waiting.end(Err(status()), wakers);
             }
         }
     }
@@ -106,7 +112,7 @@ impl Calls {
 
     /// Whether all calls have ended.
     pub(super) fn is_idle(&self) -> bool {
-        self.streams == 0 && self.waiting.iter().all(|(_, waiting)| waiting.end.is_some())
+        self.streams == 0 && !self.waiting.iter().any(|(_, waiting)| waiting.waits())
     }
 
     /// When the next sweep comes; never while nobody waits.
@@ -119,7 +125,7 @@ impl Calls {
     pub(super) fn sweep(&mut self, now: Instant, wakers: &mut Vec<Waker>) -> Vec<u64> {
         let (mut late_ones, mut next) = (Vec::new(), None);
         for (slot, waiting) in &mut self.waiting {
-            if waiting.end.is_some() {
+            if !waiting.waits() {
                 continue;
             }
             if waiting.deadline > now {
@@ -128,7 +134,7 @@ impl Calls {
                 continue;
             }
             let target = self.routes.target(waiting.route);
-            waiting.end(|| End::failed(late(&target)), wakers);
+            waiting.end(Err(late(&target)), wakers);
             late_ones.push(u64::from(waiting.generation) << 32 | slot as u64);
         }
         self.sweep = next;
@@ -137,10 +143,14 @@ impl Calls {
 }
 
 impl Waiting {
-    fn end(&mut self, end: impl FnOnce() -> End, wakers: &mut Vec<Waker>) {
-        if self.end.is_none() {
-            self.end = Some(end());
-            wakers.extend(self.waker.take());
+    fn waits(&self) -> bool {
+        matches!(self.state, State::Waits(_))
+    }
+
+    fn end(&mut self, outcome: Outcome, wakers: &mut Vec<Waker>) {
+        if let State::Waits(waker) = &mut self.state {
+            wakers.extend(waker.take());
+            self.state = State::Ended(outcome);
         }
     }
 }
@@ -154,7 +164,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::call::Target;
+    use crate::call::{Reply, Target};
     use crate::status::Code;
 
     fn calls() -> Calls {
@@ -163,22 +173,22 @@ mod tests {
         calls
     }
 
-    fn reply(calls: &mut Calls, id: u64) -> Poll<End> {
+    fn reply(calls: &mut Calls, id: u64) -> Poll<Outcome> {
         calls.poll(id, &mut Context::from_waker(Waker::noop()))
     }
 
-    fn done() -> End {
-        End { metadata: Default::default(), result: Ok(Default::default()) }
+    fn done() -> Outcome {
+        Ok(Reply::default())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_to_an_earlier_call_of_the_slot_is_nobodys() {
         let (mut calls, mut wakers) = (calls(), Vec::new());
         let first = calls.next_id();
-        calls.sent(0, Instant::now());
+        calls.sent(0, Instant::now(), None);
         assert!(calls.cancel(first));
         let second = calls.next_id();
-        calls.sent(0, Instant::now());
+        calls.sent(0, Instant::now(), None);
         assert_eq!(slot(first), slot(second));
         calls.end(first, done(), &mut wakers);
         assert!(reply(&mut calls, second).is_pending());
@@ -197,14 +207,14 @@ mod tests {
             .map(|seconds| {
                 let id = calls.next_id();
                 // The first sets the time of the sweep, and the second is earlier.
-                assert_eq!(calls.sent(0, at(seconds)), seconds != 9);
+                assert_eq!(calls.sent(0, at(seconds), None), seconds != 9);
                 id
             })
             .to_vec();
         assert_eq!(calls.next_sweep(), Some(at(2)));
         assert_eq!(calls.sweep(at(6), &mut wakers), ids[..2]);
         assert_eq!(calls.next_sweep(), Some(at(9)));
-        let Poll::Ready(End { result: Err(status), .. }) = reply(&mut calls, ids[0]) else {
+        let Poll::Ready(Err(status)) = reply(&mut calls, ids[0]) else {
             panic!("is late");
         };
         assert_eq!(status.code(), Code::DeadlineExceeded);
@@ -219,7 +229,7 @@ mod tests {
         let ids: Vec<u64> = (0..4)
             .map(|_| {
                 let id = calls.next_id();
-                calls.sent(0, Instant::now());
+                calls.sent(0, Instant::now(), None);
                 id
             })
             .collect();

@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::Calls;
-use super::outbox::{self, Outbox, Pushed};
+use super::outbox::{self, Flush, Outbox, Pushed};
 use super::routes::Number;
 use super::stream::{self, FrameError, read_more};
 use super::{Close, Link, Sending, lost};
-use crate::call::{BoxFuture, Outcome, Reply, Target};
+use crate::call::{BoxFuture, Outcome, Target};
 use crate::context::Peer;
 use crate::status::{Executed, Result, Status};
 use crate::stream::{Items, Outbound};
@@ -22,7 +22,7 @@ use crate::sync::lock;
 use crate::tasks;
 use crate::transport::{Calling, Connection, MAX_MESSAGE, Request, Slots};
 use crate::wire::{
-    End, Frame, GoAway, HeadRef, OWN_STREAM, Settings, Splitter, WireError, put_call,
+    Frame, GoAway, HeadRef, OWN_STREAM, Settings, Splitter, WireError, kind, put_call, read_reply,
 };
 
 /// Calls that are late end within this; many deadlines close to each other are one sweep.
@@ -35,7 +35,7 @@ pub(in crate::transport) struct LaneConnection<L: Link>(Arc<Shared<L>>);
 pub(super) struct Shared<L: Link> {
     pub(super) link: L,
     peer: Arc<Peer>,
-    outbox: Outbox,
+    outbox: Outbox<L::Sending>,
     calls: Mutex<Calls>,
     /// Takes no more calls: the peer drains, or the connection is lost.
     draining: AtomicBool,
@@ -58,7 +58,7 @@ impl<L: Link> LaneConnection<L> {
             shared.link.open().await.map_err(|_| shared.gone(Executed::No))?;
         // Small calls go before whatever fills the connection.
         send.hurry();
-        shared.outbox.push(|out| settings().put(out));
+        shared.outbox.push(Flush::Soon, |out| settings().put(out));
         let writer = Arc::clone(&shared);
         tasks::spawn(async move {
             if let Err(outbox::Unread) = writer.outbox.write(send).await {
@@ -86,8 +86,8 @@ impl<L: Link> Connection for LaneConnection<L> {
         &self.0.peer
     }
 
-    fn call(&self, request: &Request) -> Calling {
-        match self.0.send(request, request.time_left_at_first()) {
+    fn call_for(&self, request: &Request, waker: Option<&Waker>) -> Calling {
+        match self.0.send(request, request.time_left_at_first(), waker) {
             Ok(Sent::Slot(id)) => Calling::slot(Arc::clone(&self.0) as Arc<dyn Slots>, id),
             Ok(Sent::Full) => {
                 let (shared, sent) = (Arc::clone(&self.0), request.clone());
@@ -132,7 +132,7 @@ enum Sent {
 
 impl<L: Link> Shared<L> {
     /// Puts a call on the lane, after its route if that is new.
-    fn send(&self, request: &Request, time_left: Duration) -> Result<Sent> {
+    fn send(&self, request: &Request, time_left: Duration, waker: Option<&Waker>) -> Result<Sent> {
         if request.body.len() >= OWN_STREAM {
             return Ok(Sent::Apart);
         }
@@ -155,12 +155,14 @@ impl<L: Link> Shared<L> {
         };
         let id = calls.next_id();
         let head = head(request, time_left);
-        match self.outbox.try_push(|out| put_call(out, id, route, head, &request.body)) {
+        // With others under way there will be more to write soon; alone, a call need not wait for it.
+        let flush = if calls.waiting() == 0 { Flush::Now } else { Flush::Soon };
+        match self.outbox.try_push(flush, |out| put_call(out, id, route, head, &request.body)) {
             Pushed::Yes(()) => {}
             Pushed::Full => return Ok(Sent::Full),
             Pushed::Closed => return Err(self.gone(Executed::No)),
         }
-        if calls.sent(route, request.deadline) {
+        if calls.sent(route, request.deadline, waker.cloned()) {
             self.earlier.notify_one();
         }
         Ok(Sent::Slot(id))
@@ -168,7 +170,7 @@ impl<L: Link> Shared<L> {
 
     /// Tells the server what is going to be called.
     fn announce(&self, calls: &mut Calls, target: &Target) -> Pushed<u32> {
-        self.outbox.try_push(|out| {
+        self.outbox.try_push(Flush::Soon, |out| {
             let route = calls.routes.announce(target);
             let id = route.id;
             Frame::Route(route).put(out);
@@ -180,7 +182,7 @@ impl<L: Link> Shared<L> {
     async fn send_later(self: Arc<Self>, request: Request) -> Outcome {
         loop {
             self.outbox.room().await;
-            match self.send(&request, request.time_left())? {
+            match self.send(&request, request.time_left(), None)? {
                 Sent::Slot(id) => return Calling::slot(self, id).await,
                 Sent::Full => {}
                 Sent::Apart => return stream::unary(&self, request).await,
@@ -216,7 +218,14 @@ impl<L: Link> Shared<L> {
             {
                 let mut calls = lock(&self.calls);
                 while let Some(frame) = splitter.next()? {
-                    self.take(Frame::read(frame)?, &mut calls, &mut wakers)?;
+                    match frame.first() {
+                        // Most frames, and so without a detour.
+                        Some(&kind::REPLY) => {
+                            let (id, end) = read_reply(frame)?;
+                            calls.end(id, end.into_outcome(), &mut wakers);
+                        }
+                        _ => self.take(Frame::read(frame)?, &mut calls, &mut wakers)?,
+                    }
                 }
             }
             wakers.drain(..).for_each(Waker::wake);
@@ -232,7 +241,7 @@ impl<L: Link> Shared<L> {
         wakers: &mut Vec<Waker>,
     ) -> Result<(), WireError> {
         match frame {
-            Frame::Reply { id, end } => calls.end(id, end, wakers),
+            Frame::Reply { id, end } => calls.end(id, end.into_outcome(), wakers),
             Frame::GoAway(GoAway { calls: taken, streams: _ }) => {
                 self.draining.store(true, Ordering::Release);
                 calls.end_above(taken, || self.gone(Executed::No), wakers);
@@ -264,7 +273,7 @@ impl<L: Link> Shared<L> {
                 match stream::frame(&mut receive, &mut stream::splitter()).await {
                     Ok(Some(Frame::Reply { id, end })) => {
                         let mut wakers = Vec::new();
-                        lock(&shared.calls).end(id, end, &mut wakers);
+                        lock(&shared.calls).end(id, end.into_outcome(), &mut wakers);
                         wakers.into_iter().for_each(Waker::wake);
                         shared.close_if_idle();
                     }
@@ -302,7 +311,9 @@ impl<L: Link> Shared<L> {
         let late = lock(&self.calls).sweep(Instant::now(), &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
         // The server ends them by itself, but may hear of it sooner so.
-        self.outbox.push(|out| late.iter().for_each(|id| Frame::Cancel { id: *id }.put(out)));
+        self.outbox.push(Flush::Soon, |out| {
+            late.iter().for_each(|id| Frame::Cancel { id: *id }.put(out));
+        });
         self.close_if_idle();
     }
 
@@ -352,14 +363,13 @@ impl<L: Link> Shared<L> {
 
 impl<L: Link> Slots for Shared<L> {
     fn poll_outcome(&self, id: u64, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
-        let End { metadata, result } = std::task::ready!(lock(&self.calls).poll(id, cx));
-        Poll::Ready(result.map(|body| Reply { metadata, body, items: None }))
+        lock(&self.calls).poll(id, cx)
     }
 
     fn cancel(&self, id: u64) {
         let is_under_way = lock(&self.calls).cancel(id);
         if is_under_way {
-            self.outbox.push(|out| Frame::Cancel { id }.put(out));
+            self.outbox.push(Flush::Soon, |out| Frame::Cancel { id }.put(out));
         }
         self.close_if_idle();
     }

@@ -4,7 +4,7 @@
 //! `connection` is the client's end and `serve` the server's. Both are written against a [`Link`], which
 //! QUIC is by itself; `docs/wire.md` specifies the frames.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -60,9 +60,21 @@ pub(super) trait Link: Clone + Send + Sync + 'static {
 /// The half of a stream that is written. Dropped before it is finished, it may look whole to the peer:
 /// [`stream::Outgoing`] sees to that.
 pub(super) trait Sending: Send + 'static {
+    /// Writes all of the chunks. What it has taken is cut off from them, so that it can be polled again
+    /// with the same ones, and they are empty in the end.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunks: &mut [Bytes],
+    ) -> Poll<Result<(), Unwritten>>;
+
     /// Writes all of the chunks. Dropped in the middle it may have written some.
-    fn write(&mut self, chunks: &mut [Bytes])
-    -> impl Future<Output = Result<(), Unwritten>> + Send;
+    fn write(
+        &mut self,
+        chunks: &mut [Bytes],
+    ) -> impl Future<Output = Result<(), Unwritten>> + Send {
+        poll_fn(|cx| self.poll_write(cx, chunks))
+    }
 
     /// Says that all is written.
     fn finish(&mut self);

@@ -1,9 +1,9 @@
-//! The sending half of a lane: frames go into one buffer, one task writes what has gathered.
+//! The sending half of a lane: frames go into one buffer, and what has gathered is written at once.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Mutex;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::Sending;
+use super::{Sending, Unwritten};
 use crate::sync::lock;
 
 /// Bytes that may wait; who has more to send waits for room.
@@ -35,33 +35,67 @@ pub(super) enum Pushed<T = ()> {
     Closed,
 }
 
-/// Frames on their way. Callers append; [`Outbox::write`] owns the stream, so that a caller that is
-/// dropped never leaves half a frame.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    state: Mutex<State>,
+/// When what was appended is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flush {
+    /// By the writer, a little later: together with what others append meanwhile.
+    Soon,
+    /// Here, if the stream takes it: for a batch, or where no others are. Saves a turn of the writer.
+    Now,
+}
+
+/// Frames on their way. The stream is here as well, and is never left with half of a batch: a caller that
+/// is dropped takes nothing with it, and what the stream does not take at once [`Outbox::write`] sees to.
+pub(super) struct Outbox<S> {
+    state: Mutex<State<S>>,
     filled: Notify,
     drained: Notify,
 }
 
-#[derive(Debug, Default)]
-struct State {
+struct State<S> {
     buffer: BytesMut,
+    /// What the stream has not taken yet of the batch that is under way.
+    rest: Bytes,
+    /// A batch is under way: the writer waits for the stream to take it.
+    writes: bool,
+    /// Where it goes, once that is open.
+    stream: Option<S>,
     closed: bool,
 }
 
-impl Outbox {
+impl<S> Default for Outbox<S> {
+    fn default() -> Self {
+        let (buffer, rest) = (BytesMut::new(), Bytes::new());
+        let state = State { buffer, rest, writes: false, stream: None, closed: false };
+        Self { state: Mutex::new(state), filled: Notify::new(), drained: Notify::new() }
+    }
+}
+
+impl<S: Sending> Outbox<S> {
     /// Appends frames, whether there is room or not: for what is bounded otherwise.
-    pub(super) fn push<T>(&self, append: impl FnOnce(&mut BytesMut) -> T) -> Pushed<T> {
-        self.append(usize::MAX, append)
+    pub(super) fn push<T>(
+        &self,
+        flush: Flush,
+        append: impl FnOnce(&mut BytesMut) -> T,
+    ) -> Pushed<T> {
+        self.append(usize::MAX, flush, append)
     }
 
     /// Appends frames if there is room.
-    pub(super) fn try_push<T>(&self, append: impl FnOnce(&mut BytesMut) -> T) -> Pushed<T> {
-        self.append(LIMIT, append)
+    pub(super) fn try_push<T>(
+        &self,
+        flush: Flush,
+        append: impl FnOnce(&mut BytesMut) -> T,
+    ) -> Pushed<T> {
+        self.append(LIMIT, flush, append)
     }
 
-    fn append<T>(&self, limit: usize, append: impl FnOnce(&mut BytesMut) -> T) -> Pushed<T> {
+    fn append<T>(
+        &self,
+        limit: usize,
+        flush: Flush,
+        append: impl FnOnce(&mut BytesMut) -> T,
+    ) -> Pushed<T> {
         let mut state = lock(&self.state);
         if state.closed {
             return Pushed::Closed;
@@ -71,11 +105,50 @@ impl Outbox {
         }
         let was_empty = state.buffer.is_empty();
         let appended = append(&mut state.buffer);
+        let wake = match flush {
+            Flush::Now if !state.writes => !self.flush(&mut state),
+            _ => was_empty,
+        };
         drop(state);
-        if was_empty {
+        if wake {
             self.filled.notify_one();
         }
         Pushed::Yes(appended)
+    }
+
+    /// Hands all to the stream; `false` when the writer must go on.
+    fn flush(&self, state: &mut State<S>) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        while !state.buffer.is_empty() {
+            if !matches!(self.poll_batch(state, &mut nobody), Poll::Ready(Ok(()))) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Writes one batch to its end: the one that is under way, or what has gathered.
+    fn poll_batch(
+        &self,
+        state: &mut State<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Unwritten>> {
+        let Some(stream) = &mut state.stream else { return Poll::Pending };
+        if !state.writes {
+            state.writes = true;
+            state.rest = state.buffer.split().freeze();
+            if state.rest.len() > KEEP {
+                state.buffer = BytesMut::new();
+            }
+            if state.rest.len() >= LIMIT {
+                self.drained.notify_waiters();
+            }
+        }
+        // One that failed stays under way, so that the writer hears of it too.
+        ready!(stream.poll_write(cx, std::slice::from_mut(&mut state.rest)))?;
+        state.rest = Bytes::new();
+        state.writes = false;
+        Poll::Ready(Ok(()))
     }
 
     /// Returns when there is room, or the lane is closed.
@@ -109,38 +182,47 @@ impl Outbox {
         self.drained.notify_waiters();
     }
 
-    /// Writes until the lane is closed.
-    pub(super) async fn write(&self, mut stream: impl Sending) -> Result<(), Unread> {
+    /// Writes to this stream until the lane is closed.
+    pub(super) async fn write(&self, stream: S) -> Result<(), Unread> {
+        lock(&self.state).stream = Some(stream);
         loop {
-            let (batch, closed) = self.take();
-            if batch.is_empty() {
-                if closed {
-                    // The peer reads to the end of the lane before it reads the end of the stream.
-                    stream.finish();
-                    return Ok(());
+            // A batch a time: a peer that reads is not late because there is always more.
+            match within(STALL, poll_fn(|cx| self.poll_write(cx))).await {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => {}
+                Ok(Err(_)) | Err(_) => {
+                    self.close();
+                    let stream = lock(&self.state).stream.take();
+                    drop(stream);
+                    return Err(Unread);
                 }
-                self.filled.notified().await;
-                continue;
             }
-            if !matches!(within(STALL, stream.write(&mut [batch])).await, Ok(Ok(()))) {
-                self.close();
-                return Err(Unread);
+            if self.finish() {
+                return Ok(());
             }
+            self.filled.notified().await;
         }
     }
 
-    fn take(&self) -> (Bytes, bool) {
+    /// Writes a batch, if there is one.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<Result<bool, Unwritten>> {
+        let state = &mut *lock(&self.state);
+        if !state.writes && state.buffer.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        self.poll_batch(state, cx).map_ok(|()| true)
+    }
+
+    /// Ends the stream of a lane that is closed, if all is written.
+    fn finish(&self) -> bool {
         let mut state = lock(&self.state);
-        let batch = state.buffer.split().freeze();
-        if batch.len() > KEEP {
-            state.buffer = BytesMut::new();
+        let is_done = state.closed && state.buffer.is_empty() && !state.writes;
+        if is_done && let Some(mut stream) = state.stream.take() {
+            drop(state);
+            // The peer reads to the end of the lane before it reads the end of the stream.
+            stream.finish();
         }
-        let (was_full, closed) = (batch.len() >= LIMIT, state.closed);
-        drop(state);
-        if was_full {
-            self.drained.notify_waiters();
-        }
-        (batch, closed)
+        is_done
     }
 }
 

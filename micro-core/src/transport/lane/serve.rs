@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, coop};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::settings;
-use super::outbox::{self, Outbox, Pushed, STALL};
+use super::outbox::{self, Flush, Outbox, Pushed, STALL};
 use super::stream::{Outgoing, read_more};
 use super::{Close, Link, Receiving, Sending};
 use crate::call::{Kind, Outcome, Reply};
@@ -29,7 +29,7 @@ use crate::tasks;
 use crate::transport::{Arrived, Begun, Dispatch, LONGEST_CALL, MAX_MESSAGE, too_large};
 use crate::wire::{
     Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, OWN_STREAM, Route, Settings, Splitter,
-    WireError, put_reply,
+    WireError, kind, put_reply,
 };
 
 mod known;
@@ -53,7 +53,7 @@ pub(in crate::transport) struct Served<L: Link> {
     link: L,
     peer: Arc<Peer>,
     dispatch: Arc<dyn Dispatch>,
-    outbox: Outbox,
+    outbox: Outbox<L::Sending>,
     /// Calls of the lane that wait in tasks of their own, to be cancelled.
     waiting: Mutex<HashMap<u64, Option<AbortHandle>>>,
     /// How many of them there are; a false id can take one out of the map before its end.
@@ -95,7 +95,7 @@ impl<L: Link> Served<L> {
     ) -> Self {
         all.connections.fetch_add(1, Ordering::Relaxed);
         let outbox = Outbox::default();
-        outbox.push(|out| settings().put(out));
+        outbox.push(Flush::Soon, |out| settings().put(out));
         Self {
             link,
             peer,
@@ -126,7 +126,7 @@ impl<L: Link> Served<L> {
     /// Takes no more calls and says which was the last.
     pub(in crate::transport) fn go_away(&self) {
         let taken = GoAway { calls: self.calls.close(), streams: self.streams.close() };
-        self.outbox.push(|out| Frame::GoAway(taken).put(out));
+        self.outbox.push(Flush::Soon, |out| Frame::GoAway(taken).put(out));
     }
 
     async fn serve(self: &Arc<Self>) -> Result<(), WireError> {
@@ -166,7 +166,13 @@ impl<L: Link> Served<L> {
             // Read once for each call: the end of one is the beginning of the next.
             let mut now = Instant::now();
             while let Some(frame) = splitter.next()? {
-                self.take(Frame::read(frame)?, &mut routes, &mut now, &mut replies)?;
+                match frame.first() {
+                    // Most frames, and so without a detour.
+                    Some(&kind::CALL) => {
+                        self.call(Call::read(frame)?, &mut routes, &mut now, &mut replies)?;
+                    }
+                    _ => self.take(Frame::read(frame)?, &mut routes, &mut now, &mut replies)?,
+                }
                 whole = true;
                 // One read may hold thousands of calls.
                 if replies.len() >= REPLIES || self.unread.load(Ordering::Acquire) > UNREAD {
@@ -188,7 +194,7 @@ impl<L: Link> Served<L> {
     /// Hands replies to the writer. A client that does not read its replies is not read from.
     async fn hand_over(&self, replies: &mut BytesMut) -> Result<(), WireError> {
         if !replies.is_empty() {
-            self.outbox.push(|out| out.unsplit(replies.split()));
+            self.outbox.push(Flush::Now, |out| out.unsplit(replies.split()));
         }
         self.outbox.room().await;
         while self.unread.load(Ordering::Acquire) > UNREAD {
@@ -212,10 +218,7 @@ impl<L: Link> Served<L> {
         replies: &mut BytesMut,
     ) -> Result<(), WireError> {
         match frame {
-            Frame::Call(call) => {
-                let known = routes.find(call.route).ok_or(WireError::Invalid("route"))?;
-                self.call(call, known, now, replies)?;
-            }
+            Frame::Call(call) => self.call(call, routes, now, replies)?,
             Frame::Cancel { id } => {
                 let call = lock(&self.waiting).remove(&id);
                 if let Some(call) = call.flatten() {
@@ -266,11 +269,12 @@ impl<L: Link> Served<L> {
     fn call(
         self: &Arc<Self>,
         call: Call,
-        known: &mut Known,
+        routes: &mut Routes,
         now: &mut Instant,
         replies: &mut BytesMut,
     ) -> Result<(), WireError> {
-        let Call { id, route: _, head, body } = call;
+        let Call { id, route, head, body } = call;
+        let known = routes.find(route).ok_or(WireError::Invalid("route"))?;
         if !self.calls.one_more() {
             // Above the GOAWAY: the client knows that it did not run.
             return Ok(());
@@ -341,7 +345,7 @@ impl<L: Link> Served<L> {
     async fn send(&self, id: u64, Answer { end, unread: _unread }: Answer<L>) {
         if end.size() < OWN_STREAM {
             self.outbox.room().await;
-            self.outbox.push(|out| put_reply(out, id, &end));
+            self.outbox.push(Flush::Soon, |out| put_reply(out, id, &end));
             return;
         }
         // Boxed, so that each small call need not have room for it.
@@ -359,7 +363,8 @@ impl<L: Link> Served<L> {
             // One at a time, since each is counted as unread until it is there.
             Ok(None) => loop {
                 self.outbox.room().await;
-                if self.outbox.try_push(|out| put_reply(out, id, &end)) != Pushed::Full {
+                let sent = self.outbox.try_push(Flush::Soon, |out| put_reply(out, id, &end));
+                if sent != Pushed::Full {
                     return;
                 }
             },

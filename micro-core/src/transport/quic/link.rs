@@ -78,8 +78,13 @@ pub(super) fn code(why: Close) -> VarInt {
 }
 
 impl Sending for SendStream {
-    async fn write(&mut self, chunks: &mut [Bytes]) -> Result<(), Unwritten> {
-        self.write_all_chunks(chunks).await.map_err(|error| match error {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunks: &mut [Bytes],
+    ) -> Poll<Result<(), Unwritten>> {
+        // It cuts what it takes off the chunks, and can be made again for each poll.
+        pin!(self.write_all_chunks(chunks)).poll(cx).map_err(|error| match error {
             WriteError::Stopped(_) => Unwritten::Stopped,
             _ => Unwritten::Lost,
         })

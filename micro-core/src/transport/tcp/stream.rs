@@ -124,32 +124,26 @@ pub(super) struct TcpSending {
 }
 
 impl TcpSending {
-    async fn put(&mut self, mut bytes: &[u8]) -> Result<(), Failed> {
-        while !bytes.is_empty() {
-            let sealed = self.stream.conn.seal(bytes, &mut self.out)?;
-            bytes = &bytes[sealed..];
-            if sealed == 0 {
-                self.flush().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), Failed> {
-        Ok(poll_fn(|cx| self.stream.conn.poll_flush(cx, &mut self.out)).await?)
-    }
-
-    async fn write_all(&mut self, chunks: &mut [Bytes]) -> Result<(), Failed> {
-        if let Some(join) = self.join.take() {
-            self.put(&join.bytes()).await?;
+    fn poll_all(&mut self, cx: &mut Context<'_>, chunks: &mut [Bytes]) -> Poll<Result<(), Failed>> {
+        let Self { stream, out, half, join } = self;
+        if let Some(join) = join.take() {
+            // The first that is sealed, and far smaller than what fits.
+            stream.conn.seal(&join.bytes(), out)?;
         }
         for chunk in chunks {
-            if let Some(half) = &mut self.half {
-                half.pass(chunk, |_| {});
+            while !chunk.is_empty() {
+                match stream.conn.seal(chunk, out)? {
+                    0 => ready!(stream.conn.poll_flush(cx, out))?,
+                    sealed => {
+                        let sealed = chunk.split_to(sealed);
+                        if let Some(half) = half {
+                            half.pass(&sealed, |_| {});
+                        }
+                    }
+                }
             }
-            self.put(&std::mem::take(chunk)).await?;
         }
-        self.flush().await
+        Poll::Ready(Ok(ready!(stream.conn.poll_flush(cx, out))?))
     }
 
     /// Says that nothing more comes.
@@ -185,8 +179,12 @@ fn sent(stream: &Stream) {
 }
 
 impl Sending for TcpSending {
-    async fn write(&mut self, chunks: &mut [Bytes]) -> Result<(), Unwritten> {
-        match self.write_all(chunks).await {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunks: &mut [Bytes],
+    ) -> Poll<Result<(), Unwritten>> {
+        Poll::Ready(match ready!(self.poll_all(cx, chunks)) {
             Ok(()) => Ok(()),
             Err(failed) => {
                 self.stream.lost(Some(&failed));
@@ -196,7 +194,7 @@ impl Sending for TcpSending {
                     Role::Streams => Unwritten::Stopped,
                 })
             }
-        }
+        })
     }
 
     fn finish(&mut self) {
