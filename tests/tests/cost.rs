@@ -180,9 +180,11 @@ fn calls_in_flight_share_what_they_are_encoded_in() {
             });
             let mut calls = pin!(calls);
             poll_fn(|cx| {
-                // The last one first, so that the earlier ones wait for their turn.
-                for call in calls.as_mut().get_mut().iter_mut().rev() {
-                    assert!(pin!(call).poll(cx).is_ready());
+                // All are sent before the first is answered.
+                for is_ready in [false, true] {
+                    for call in calls.as_mut().get_mut() {
+                        assert_eq!(pin!(call).poll(cx).is_ready(), is_ready);
+                    }
                 }
                 Poll::Ready(())
             })
