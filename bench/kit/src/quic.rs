@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Result;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TokioRuntime,
-    TransportConfig, VarInt,
+    AckFrequencyConfig, ClientConfig, Endpoint, EndpointConfig, MtuDiscoveryConfig, ServerConfig,
+    TokioRuntime, TransportConfig, VarInt,
 };
 
 use crate::tls::{self, Certified};
@@ -55,8 +55,12 @@ pub async fn connect(address: SocketAddr, mtu: u16) -> Result<(Endpoint, quinn::
 fn transport(mtu: u16) -> Arc<TransportConfig> {
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(mtu);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(10));
     let mut config = TransportConfig::default();
     config
+        // A batch of small calls is acknowledged by its replies, and not by a packet of its own before.
+        .ack_frequency_config(Some(acks))
         // Callers of a stream per request need one each; each allowed stream costs ~100 idle bytes.
         .max_concurrent_bidi_streams(VarInt::from_u32(300))
         .stream_receive_window(VarInt::from_u32(1 << 20))

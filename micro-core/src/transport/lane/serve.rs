@@ -76,8 +76,8 @@ impl Taken {
 
     /// Counts one more, unless that was all.
     fn one_more(&self) -> bool {
-        let add = |count| (count & Self::CLOSED == 0).then_some(count + 1);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
+        // What is added behind the end is read by nobody.
+        self.0.fetch_add(1, Ordering::AcqRel) & Self::CLOSED == 0
     }
 
     /// Counts no more: how many there were.
