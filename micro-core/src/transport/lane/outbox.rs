@@ -54,19 +54,31 @@ pub(super) struct Outbox<S> {
 
 struct State<S> {
     buffer: BytesMut,
-    /// What the stream has not taken yet of the batch that is under way.
-    rest: Bytes,
-    /// A batch is under way: the writer waits for the stream to take it.
-    writes: bool,
-    /// Where it goes, once that is open.
-    stream: Option<S>,
+    /// Where it goes, once that is open; taken out by who writes, so that nobody else waits meanwhile.
+    stream: Option<Writing<S>>,
     closed: bool,
+}
+
+/// The stream, and what it has not taken yet of the batch that is under way.
+struct Writing<S> {
+    stream: S,
+    rest: Option<Bytes>,
+}
+
+impl<S: Sending> Writing<S> {
+    /// Writes the batch to its end. One that failed stays, so that who polls next hears of it too.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unwritten>> {
+        if let Some(rest) = &mut self.rest {
+            ready!(self.stream.poll_write(cx, std::slice::from_mut(rest)))?;
+            self.rest = None;
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl<S> Default for Outbox<S> {
     fn default() -> Self {
-        let (buffer, rest) = (BytesMut::new(), Bytes::new());
-        let state = State { buffer, rest, writes: false, stream: None, closed: false };
+        let state = State { buffer: BytesMut::new(), stream: None, closed: false };
         Self { state: Mutex::new(state), filled: Notify::new(), drained: Notify::new() }
     }
 }
@@ -105,50 +117,54 @@ impl<S: Sending> Outbox<S> {
         }
         let was_empty = state.buffer.is_empty();
         let appended = append(&mut state.buffer);
-        let wake = match flush {
-            Flush::Now if !state.writes => !self.flush(&mut state),
-            _ => was_empty,
-        };
         drop(state);
-        if wake {
-            self.filled.notify_one();
+        match flush {
+            Flush::Now => self.flush(),
+            Flush::Soon if was_empty => self.filled.notify_one(),
+            Flush::Soon => {}
         }
         Pushed::Yes(appended)
     }
 
-    /// Hands all to the stream; `false` when the writer must go on.
-    fn flush(&self, state: &mut State<S>) -> bool {
+    /// Hands all to the stream, unless somebody else is doing so; what it does not take now is the
+    /// writer's.
+    fn flush(&self) {
         let mut nobody = Context::from_waker(Waker::noop());
-        while !state.buffer.is_empty() {
-            if !matches!(self.poll_batch(state, &mut nobody), Poll::Ready(Ok(()))) {
-                return false;
+        while let Some(mut writing) = self.take(false) {
+            let written = writing.poll(&mut nobody);
+            if self.put_back(writing) || !matches!(written, Poll::Ready(Ok(()))) {
+                return self.filled.notify_one();
             }
         }
-        true
     }
 
-    /// Writes one batch to its end: the one that is under way, or what has gathered.
-    fn poll_batch(
-        &self,
-        state: &mut State<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Unwritten>> {
-        let Some(stream) = &mut state.stream else { return Poll::Pending };
-        if !state.writes {
-            state.writes = true;
-            state.rest = state.buffer.split().freeze();
-            if state.rest.len() > KEEP {
-                state.buffer = BytesMut::new();
+    /// The stream with the next batch, if there is one and the stream is there; with the batch that is
+    /// under way only for who goes on with that.
+    fn take(&self, goes_on: bool) -> Option<Writing<S>> {
+        let mut state = lock(&self.state);
+        let State { buffer, stream, .. } = &mut *state;
+        let mut writing = stream.take_if(|writing| match writing.rest {
+            Some(_) => goes_on,
+            None => !buffer.is_empty(),
+        })?;
+        if writing.rest.is_none() {
+            let batch = buffer.split().freeze();
+            if batch.len() > KEEP {
+                *buffer = BytesMut::new();
             }
-            if state.rest.len() >= LIMIT {
+            if batch.len() >= LIMIT {
                 self.drained.notify_waiters();
             }
+            writing.rest = Some(batch);
         }
-        // One that failed stays under way, so that the writer hears of it too.
-        ready!(stream.poll_write(cx, std::slice::from_mut(&mut state.rest)))?;
-        state.rest = Bytes::new();
-        state.writes = false;
-        Poll::Ready(Ok(()))
+        Some(writing)
+    }
+
+    /// Whether the lane is closed.
+    fn put_back(&self, writing: Writing<S>) -> bool {
+        let mut state = lock(&self.state);
+        state.stream = Some(writing);
+        state.closed
     }
 
     /// Returns when there is room, or the lane is closed.
@@ -184,7 +200,7 @@ impl<S: Sending> Outbox<S> {
 
     /// Writes to this stream until the lane is closed.
     pub(super) async fn write(&self, stream: S) -> Result<(), Unread> {
-        lock(&self.state).stream = Some(stream);
+        lock(&self.state).stream = Some(Writing { stream, rest: None });
         loop {
             // A batch a time: a peer that reads is not late because there is always more.
             match within(STALL, poll_fn(|cx| self.poll_write(cx))).await {
@@ -192,8 +208,7 @@ impl<S: Sending> Outbox<S> {
                 Ok(Ok(false)) => {}
                 Ok(Err(_)) | Err(_) => {
                     self.close();
-                    let stream = lock(&self.state).stream.take();
-                    drop(stream);
+                    drop(lock(&self.state).stream.take());
                     return Err(Unread);
                 }
             }
@@ -204,25 +219,27 @@ impl<S: Sending> Outbox<S> {
         }
     }
 
-    /// Writes a batch, if there is one.
+    /// Writes a batch, if there is one and nobody else does.
     fn poll_write(&self, cx: &mut Context<'_>) -> Poll<Result<bool, Unwritten>> {
-        let state = &mut *lock(&self.state);
-        if !state.writes && state.buffer.is_empty() {
-            return Poll::Ready(Ok(false));
-        }
-        self.poll_batch(state, cx).map_ok(|()| true)
+        let Some(mut writing) = self.take(true) else { return Poll::Ready(Ok(false)) };
+        let written = writing.poll(cx);
+        self.put_back(writing);
+        written.map_ok(|()| true)
     }
 
     /// Ends the stream of a lane that is closed, if all is written.
     fn finish(&self) -> bool {
         let mut state = lock(&self.state);
-        let is_done = state.closed && state.buffer.is_empty() && !state.writes;
-        if is_done && let Some(mut stream) = state.stream.take() {
-            drop(state);
-            // The peer reads to the end of the lane before it reads the end of the stream.
-            stream.finish();
+        if !state.closed || !state.buffer.is_empty() {
+            return false;
         }
-        is_done
+        let Some(mut writing) = state.stream.take_if(|writing| writing.rest.is_none()) else {
+            return false;
+        };
+        drop(state);
+        // The peer reads to the end of the lane before it reads the end of the stream.
+        writing.stream.finish();
+        true
     }
 }
 
