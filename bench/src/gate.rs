@@ -117,7 +117,8 @@ fn best<'p>(probes: &'p [Probe], metric: Metric, results: &Results) -> Option<&'
 
 fn missing(probes: &[Probe], who: &str, results: &Results) -> Option<String> {
     let failure = probes.iter().find_map(|probe| results.failure(probe))?;
-    Some(format!("missing: {who}: {}", failure.reason))
+    let reason = &failure.reason;
+    Some(format!("missing: {who}: {}", reason.strip_prefix("missing: ").unwrap_or(reason)))
 }
 
 impl Verdict {

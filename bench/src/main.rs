@@ -4,15 +4,18 @@ mod chart;
 mod full;
 mod gate;
 mod hello;
+mod interrupt;
 mod noise;
 mod pair;
 mod probe;
+mod report;
 mod rounds;
 mod rows;
 mod stats;
 mod table;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ use pair::Bench;
 use probe::{Metric, Probe, Setup};
 use rounds::{Plan, Results};
 use rows::Row;
+use workspace::Failures;
 
 /// Measures micro beside its peers, on the machine that it runs on
 #[derive(Debug, Parser)]
@@ -50,13 +54,16 @@ enum What {
         by_cpu: bool,
     },
     /// Measures everything and writes it into docs/performance.md and docs/performance-*.svg. Takes about
-    /// an hour
+    /// 25 minutes after the builds
     Full {
         #[command(flatten)]
         measure: Measure,
         /// Prints the tables instead
         #[arg(long)]
         print: bool,
+        /// Writes into this folder instead of docs/; it has a performance.md with the same markers
+        #[arg(long)]
+        docs: Option<PathBuf>,
     },
     /// Lists the rows of the gate: cell, peer, bound, goal
     List,
@@ -82,9 +89,9 @@ enum What {
 
 #[derive(Args, Clone, Copy, Debug)]
 struct Measure {
-    /// How often everything is measured, interleaved
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    /// How often everything is measured, interleaved [default: 3, or fewer when time is short]
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Seconds for each cell, after a warm-up of 30 % of that
     #[arg(long, default_value_t = 0.3)]
     seconds: f64,
@@ -100,27 +107,36 @@ struct Measure {
 }
 
 impl Measure {
-    fn bench(&self) -> Result<Bench> {
-        ensure!(self.rounds > 0 && self.seconds > 0.0, "nothing to measure");
-        if !self.no_build {
-            workspace::build()?;
-        }
+    /// Builds the peers of these probes, and opens the place where they run.
+    fn bench(&self, probes: &[Probe]) -> Result<Bench> {
+        ensure!(self.rounds != Some(0) && self.seconds > 0.0, "nothing to measure");
+        let peers = probes.iter().map(|probe| probe.peer).collect();
+        let unbuilt = if self.no_build { Failures::new() } else { workspace::build(&peers)? };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Bench::open(workspace::binaries()?, self.core.unwrap_or(cores - 1))
+        Bench::open(workspace::binaries()?, unbuilt, self.core.unwrap_or(cores - 1))
     }
 
+    /// In so many minutes at most, unless somebody has said how many rounds there shall be.
     fn plan(&self, minutes: u64) -> Plan {
-        let limit = Duration::from_secs(minutes * 60);
-        Plan { rounds: self.rounds, seconds: self.seconds, limit }
+        let limit = self.rounds.is_none().then(|| Duration::from_secs(minutes * 60));
+        Plan { rounds: self.rounds.unwrap_or(ROUNDS), seconds: self.seconds, limit }
     }
 }
 
 fn main() -> ExitCode {
-    let outcome = match Command::parse().what {
+    run(Command::parse().what).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(what: What) -> Result<ExitCode> {
+    interrupt::listen()?;
+    match what {
         What::Gate { measure, only, json, by_cpu } => {
             run_gate(measure, only.as_deref(), json, by_cpu)
         }
-        What::Full { measure, print } => run_full(measure, print),
+        What::Full { measure, print, docs } => run_full(measure, print, docs),
         What::List => {
             list();
             Ok(ExitCode::SUCCESS)
@@ -129,16 +145,13 @@ fn main() -> ExitCode {
             let setup = if multi { Setup::FreeMulti } else { Setup::OneCore };
             run_pair(peer, variant, &cells, mode, setup, measure)
         }
-    };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::from(2)
-    })
+    }
 }
 
-/// After this long no further round of the gate begins.
-const GATE_MINUTES: u64 = 4;
-const FULL_MINUTES: u64 = 90;
+/// Enough for a median.
+const ROUNDS: usize = 3;
+const GATE_MINUTES: u64 = 5;
+const FULL_MINUTES: u64 = 25;
 
 fn run_gate(measure: Measure, only: Option<&str>, json: bool, by_cpu: bool) -> Result<ExitCode> {
     let wanted = |cell: &str, peer: &str| {
@@ -151,14 +164,15 @@ fn run_gate(measure: Measure, only: Option<&str>, json: bool, by_cpu: bool) -> R
     if by_cpu {
         rows.iter_mut().for_each(|row| row.metric = row.metric.by_cpu(row.ours[0].cell));
     }
-    let builds = wanted("cold build of hello", "tonic hello");
+    let builds = hello::CELLS.iter().any(|(cell, _)| wanted(cell, hello::PEER));
     ensure!(builds || !rows.is_empty(), "no row contains `{}`", only.unwrap_or_default());
     let probes = probes(&rows);
-    let bench = measure.bench()?;
+    let bench = measure.bench(&probes)?;
     let builds = builds.then(|| hello::measure(measure.builds, !measure.no_build));
     let results = rounds::run(&bench, &probes, measure.plan(GATE_MINUTES));
     let mut verdicts: Vec<Verdict> = rows.iter().map(|row| gate::judge(row, &results)).collect();
-    verdicts.extend(builds.iter().flat_map(hello::verdicts));
+    let builds = builds.iter().flat_map(hello::verdicts);
+    verdicts.extend(builds.filter(|verdict| wanted(&verdict.cell, &verdict.peer)));
     match json {
         true => println!("{}", serde_json::to_string_pretty(&verdicts)?),
         false => verdicts.iter().for_each(|verdict| println!("{verdict}")),
@@ -168,19 +182,21 @@ fn run_gate(measure: Measure, only: Option<&str>, json: bool, by_cpu: bool) -> R
     Ok(if short > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn run_full(measure: Measure, print: bool) -> Result<ExitCode> {
+fn run_full(measure: Measure, print: bool, docs: Option<PathBuf>) -> Result<ExitCode> {
+    let docs = docs.map_or_else(|| Ok(workspace::project()?.join("docs")), anyhow::Ok)?;
+    ensure!(docs.join("performance.md").is_file(), "no performance.md in {}", docs.display());
     let rows = rows::rows();
     let mut probes = probes(&rows);
     probes.extend(full::probes());
-    let bench = measure.bench()?;
+    let bench = measure.bench(&probes)?;
     let builds = hello::measure(measure.builds, !measure.no_build);
     let results = rounds::run(&bench, &probes, measure.plan(FULL_MINUTES));
     let mut verdicts: Vec<Verdict> = rows.iter().map(|row| gate::judge(row, &results)).collect();
     verdicts.extend(hello::verdicts(&builds));
-    let tables = full::tables(&results, &verdicts, builds.as_ref().ok());
+    let tables = report::tables(&results, &verdicts, &builds);
     match print {
         true => tables.iter().for_each(|(name, table)| println!("{name}\n\n{table}")),
-        false => full::write(&tables, &results)?,
+        false => report::write(&docs, &tables, &results)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -194,11 +210,9 @@ fn list() {
             row.cell, row.peer, row.bound, row.goal
         );
     }
-    println!("{:<36}  {:<22}  <= 0.8 x, goal 0.8", "cold build of hello, time", "tonic hello");
-    println!(
-        "{:<36}  {:<22}  <= 0.95 x, goal 0.95",
-        "cold build of hello, packages", "tonic hello"
-    );
+    for (cell, bound) in hello::CELLS {
+        println!("{cell:<36}  {:<22}  <= {bound} x, goal {bound}", hello::PEER);
+    }
 }
 
 /// What the rows need.
@@ -224,7 +238,7 @@ fn run_pair(
     };
     let probes: Vec<Probe> = cells.iter().map(probe).collect::<Result<_>>()?;
     ensure!(!probes.is_empty(), "which cells? for example 64:64");
-    let bench = measure.bench()?;
+    let bench = measure.bench(&probes)?;
     let results: Results = rounds::run(&bench, &probes, measure.plan(FULL_MINUTES));
     for probe in &probes {
         let median = |metric| results.median(probe, metric);

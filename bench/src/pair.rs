@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::interrupt;
 use crate::probe::{Probe, Sample, Setup};
+use crate::workspace::Failures;
 
 /// How long a server may take to listen.
 const STARTS: Duration = Duration::from_secs(15);
@@ -22,6 +24,8 @@ const GRACE: Duration = Duration::from_secs(25);
 pub struct Bench {
     /// Where `peer-..` are.
     pub binaries: PathBuf,
+    /// Why some of them are not there.
+    unbuilt: Failures,
     /// Gone afterwards.
     home: PathBuf,
     /// The core that both are pinned to.
@@ -40,11 +44,12 @@ pub struct Failure {
 impl Bench {
     /// Makes the directory that peers have as home and for temporary files, so that nothing of the user's
     /// is read or changed.
-    pub fn open(binaries: PathBuf, core: usize) -> Result<Self> {
+    pub fn open(binaries: PathBuf, unbuilt: Failures, core: usize) -> Result<Self> {
         let home = std::env::temp_dir().join(format!("micro-bench-{}", std::process::id()));
+        interrupt::remove(&home);
         let made = DirBuilder::new().mode(0o700).create(&home);
         made.with_context(|| format!("make {}", home.display()))?;
-        Ok(Self { binaries, home, core })
+        Ok(Self { binaries, unbuilt, home, core })
     }
 
     /// Runs one probe.
@@ -58,7 +63,10 @@ impl Bench {
 
     fn attempt(&self, probe: &Probe, seconds: f64) -> Result<Sample> {
         let binary = self.binaries.join(format!("peer-{}", probe.peer));
-        ensure!(binary.exists(), "missing: {} is not built", binary.display());
+        if let Some(reason) = self.unbuilt.get(probe.peer) {
+            bail!("missing: peer-{} cannot be built: {reason}", probe.peer);
+        }
+        ensure!(binary.exists(), "missing: peer-{} is not built", probe.peer);
         let mut server = self.command(&binary, &["server", probe.variant], probe);
         let mut server = Process::start(server.stdin(Stdio::piped()))?;
         let address = server.ready()?;
@@ -72,7 +80,9 @@ impl Bench {
         let outcome = client.line(limit).with_context(|| format!("{} client", probe.peer));
         client.end()?;
         server.end()?;
-        serde_json::from_str(&outcome?).context("what the client printed")
+        let sample: Sample = serde_json::from_str(&outcome?).context("what the client printed")?;
+        ensure!(sample.count != Some(0.0), "not one call ended within {seconds} s");
+        Ok(sample)
     }
 
     fn command(&self, binary: &Path, arguments: &[&str], probe: &Probe) -> Command {
@@ -93,6 +103,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.home);
+        interrupt::keep(&self.home);
     }
 }
 
@@ -113,7 +124,7 @@ struct Process {
 
 impl Process {
     fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = interrupt::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let (send, lines) = mpsc::channel();
         let out = child.stdout.take().context("stdout is piped")?;
         thread::spawn(move || {
@@ -162,12 +173,14 @@ impl Process {
         let until = Instant::now() + Duration::from_secs(3);
         while Instant::now() < until {
             if self.child.try_wait()?.is_some() {
+                interrupt::ended(&self.child);
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(2));
         }
         self.child.kill()?;
         self.child.wait()?;
+        interrupt::ended(&self.child);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Rounds: every probe once in each round, the peers of a cell one after another, what was disturbed again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,16 @@ pub struct Plan {
     pub rounds: usize,
     /// Seconds for each cell.
     pub seconds: f64,
-    /// After this time nothing is repeated, and no further round begins.
-    pub limit: Duration,
+    /// How long all of it may take: no round begins that would end later, except for the first.
+    pub limit: Option<Duration>,
+}
+
+impl Plan {
+    /// Whether one more round would end too late, if it takes as long as those before.
+    fn is_over(&self, rounds: usize, elapsed: Duration) -> bool {
+        let Ok(rounds @ 1..) = u32::try_from(rounds) else { return false };
+        self.limit.is_some_and(|limit| elapsed + elapsed / rounds > limit)
+    }
 }
 
 /// What was measured.
@@ -29,6 +37,7 @@ pub struct Plan {
 pub struct Results {
     samples: HashMap<Probe, Vec<Option<Sample>>>,
     failures: HashMap<Probe, Failure>,
+    complaints: HashSet<(&'static str, &'static str, String)>,
     /// How many runs were disturbed to the end.
     pub dirty: usize,
     /// How many runs there were.
@@ -44,6 +53,14 @@ impl Results {
         rounds.iter().map(|sample| metric.of(sample.as_ref()?)).collect()
     }
 
+    /// Says once what is the matter with a variant.
+    fn complain(&mut self, probe: &Probe, reason: &str) {
+        if self.complaints.insert((probe.peer, probe.variant, reason.to_owned())) {
+            progress("");
+            eprintln!("{probe}: {reason}");
+        }
+    }
+
     /// The median of all rounds.
     pub fn median(&self, probe: &Probe, metric: Metric) -> Option<f64> {
         let series: Vec<f64> = self.series(probe, metric).into_iter().flatten().collect();
@@ -53,6 +70,12 @@ impl Results {
     /// Why a probe has no figures.
     pub fn failure(&self, probe: &Probe) -> Option<&Failure> {
         self.failures.get(probe)
+    }
+
+    /// For tests of what is made of results.
+    #[cfg(test)]
+    pub fn fail(&mut self, probe: Probe, failure: Failure) {
+        self.failures.insert(probe, failure);
     }
 
     /// For tests of what is made of results.
@@ -70,7 +93,7 @@ pub fn run(bench: &Bench, probes: &[Probe], plan: Plan) -> Results {
     let begun = Instant::now();
     let mut results = Results::default();
     for round in 0..plan.rounds {
-        if round > 0 && begun.elapsed() > plan.limit {
+        if plan.is_over(round, begun.elapsed()) {
             eprintln!("time is up after {round} of {} rounds", plan.rounds);
             break;
         }
@@ -95,8 +118,7 @@ pub fn run(bench: &Bench, probes: &[Probe], plan: Plan) -> Results {
                             round + 1,
                             plan.rounds
                         ));
-                        let hurry = results.dirty >= BUSY || begun.elapsed() > plan.limit;
-                        measured(bench, probe, plan, hurry, &mut results)
+                        measured(bench, probe, plan.seconds, &mut results)
                     }
                 };
                 results.samples.entry(*probe).or_default().push(sample);
@@ -120,13 +142,8 @@ fn progress(text: &str) {
 }
 
 /// One run; the quietest of a few if others are at work.
-fn measured(
-    bench: &Bench,
-    probe: &Probe,
-    plan: Plan,
-    hurry: bool,
-    results: &mut Results,
-) -> Option<Sample> {
+fn measured(bench: &Bench, probe: &Probe, length: f64, results: &mut Results) -> Option<Sample> {
+    let hurry = results.dirty >= BUSY;
     let core = (probe.cell.setup == Setup::OneCore).then_some(bench.core);
     let mut quietest: Option<(f64, Sample)> = None;
     for _ in 0..=if hurry { 0 } else { AGAIN } {
@@ -134,7 +151,7 @@ fn measured(
             noise::settle(core);
         }
         let watch = Watch::start(core);
-        let outcome = bench.run(probe, seconds(probe, plan.seconds));
+        let outcome = bench.run(probe, seconds(probe, length));
         let others = watch.others();
         match outcome {
             Ok(sample) => {
@@ -143,10 +160,11 @@ fn measured(
                     quietest = Some((others, sample));
                 }
             }
-            Err(failure) => {
-                progress("");
-                eprintln!("{probe}: {}", failure.reason);
+            Err(mut failure) => {
+                // What fails twice fails always, and may take its time each time.
+                failure.permanent |= results.failures.contains_key(probe);
                 let permanent = failure.permanent;
+                results.complain(probe, &failure.reason);
                 if quietest.is_none() {
                     results.failures.insert(*probe, failure);
                 }
@@ -167,8 +185,12 @@ fn measured(
 
 /// Large bodies with many callers need longer: a call alone takes most of the usual time.
 fn seconds(probe: &Probe, seconds: f64) -> f64 {
-    let under_way = probe.cell.size * probe.cell.in_flight;
-    if probe.cell.mode == "calls" && under_way >= 64 << 20 { seconds * 5.0 } else { seconds }
+    let longer = match (probe.cell.mode, probe.cell.size * probe.cell.in_flight) {
+        ("calls", bytes) if bytes >= 64 << 20 => 5.0,
+        ("calls", bytes) if bytes >= 16 << 20 => 2.0,
+        _ => 1.0,
+    };
+    seconds * longer
 }
 
 /// The probes of each cell, without those that come twice, in order of appearance.
@@ -199,6 +221,15 @@ fn by_cell(probes: &[Probe]) -> Vec<Vec<Probe>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_round_begins_that_would_end_too_late() {
+        let plan = Plan { rounds: 9, seconds: 0.3, limit: Some(Duration::from_secs(10)) };
+        assert!(!plan.is_over(0, Duration::from_secs(20)));
+        assert!(!plan.is_over(1, Duration::from_secs(5)));
+        assert!(plan.is_over(2, Duration::from_secs(7)));
+        assert!(!Plan { limit: None, ..plan }.is_over(2, Duration::from_secs(70)));
+    }
 
     #[test]
     fn peers_of_a_cell_run_one_after_another_and_once() {

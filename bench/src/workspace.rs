@@ -1,9 +1,13 @@
 //! Where things are, and building them.
 
+use std::collections::{BTreeSet, HashMap};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+
+use crate::interrupt;
 
 /// The folder of this workspace.
 pub fn bench() -> &'static Path {
@@ -27,25 +31,49 @@ pub fn target() -> Result<PathBuf> {
     Ok(target.to_owned())
 }
 
-/// Builds all peers, since building some of them would compile what they share with other features. One
-/// that cannot be built is missing later and no error here.
-pub fn build() -> Result<()> {
-    eprintln!("building the peers (the first time this takes long)");
-    let mut cargo = cargo(bench(), "build");
-    cargo
-        .args([
-            "--release",
-            "--workspace",
-            "--exclude",
-            "micro-bench",
-            "--keep-going",
-            "--target-dir",
-        ])
-        .arg(target()?);
-    if !cargo.status().context("run cargo")?.success() {
-        eprintln!("warning: not everything could be built");
+/// Builds these peers and no others; why those that cannot be built cannot.
+///
+/// One after another: cargo gives what several packages of one build share the features that any of them
+/// asks for, and a peer must not change with the company that it is measured in.
+pub fn build(peers: &BTreeSet<&'static str>) -> Result<Failures> {
+    let mut failures = Failures::new();
+    for peer in peers {
+        eprintln!("building peer-{peer} (the first time this takes long)");
+        if let Err(error) = build_one(peer) {
+            eprintln!("warning: no peer-{peer}: {error:#}");
+            failures.insert(peer, format!("{error:#}"));
+        }
     }
+    Ok(failures)
+}
+
+/// Why a peer could not be built, by its name.
+pub type Failures = HashMap<&'static str, String>;
+
+fn build_one(peer: &str) -> Result<()> {
+    let package = format!("peer-{peer}");
+    ensure!(bench().join("peers").join(peer).is_dir(), "there is no bench/peers/{peer}");
+    let mut cargo = cargo(bench(), "build");
+    cargo.args(["--release", "--package", &package, "--target-dir"]).arg(target()?);
+    let mut cargo = interrupt::start(cargo.stdin(Stdio::null()).stderr(Stdio::piped()))?;
+    let errors = cargo.stderr.take().context("stderr is piped")?;
+    let mut said = Vec::new();
+    for line in BufReader::new(errors).lines().map_while(Result::ok) {
+        eprintln!("{line}");
+        said.push(line);
+    }
+    let status = cargo.wait()?;
+    interrupt::ended(&cargo);
+    ensure!(status.success(), "{}", reason(&said));
     Ok(())
+}
+
+/// The line of cargo's that says why. Of a build script it is what the script said, which comes last.
+fn reason(lines: &[String]) -> &str {
+    let mut lines = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
+    let error = lines.clone().find(|line| line.starts_with("error"));
+    let script = lines.find(|line| *line == "--- stderr").and_then(|_| lines.next());
+    script.or(error).unwrap_or("cargo ended without a word")
 }
 
 /// cargo in a folder, without the settings that the cargo that runs us has left in the environment.
@@ -78,6 +106,18 @@ pub fn between_markers(text: &str, name: &str, content: &str) -> Result<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_that_says_why_a_build_failed_counts() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let wrong =
+            lines("   Compiling a\nerror[E0308]: mismatched types\nerror: could not compile");
+        assert_eq!(reason(&wrong), "error[E0308]: mismatched types");
+        let script =
+            lines("error: failed to run\n  --- stdout\n  x\n  --- stderr\n\n  no protoc\n");
+        assert_eq!(reason(&script), "no protoc");
+        assert_eq!(reason(&[]), "cargo ended without a word");
+    }
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
