@@ -90,6 +90,10 @@ impl Bench {
         command.args(arguments);
         command.env("MICRO_HOME", &self.home).env("HOME", &self.home).env("TMPDIR", &self.home);
         command.current_dir(&self.home);
+        if matches!(probe.cell.mode, "idle" | "hold") {
+            // With huge pages memory comes in steps of 2 MiB, more than what is measured.
+            command.env("MIMALLOC_ALLOW_THP", "0");
+        }
         match probe.cell.setup {
             Setup::OneCore => command.args(["--core", &self.core.to_string()]),
             Setup::Free => &mut command,

@@ -5,14 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handler::{BoxFuture, Incoming, Outcome, Service, Target};
-use crate::id::Id;
 use crate::interceptor::{Chain, Interceptor, Terminal, access, declared, unmet};
 use crate::schema::Contract;
 use crate::service::{Access, MethodDescriptor, ServiceDescriptor};
 use crate::stats::Tally;
 use crate::status::{Executed, Result, Status};
 use crate::text;
-use crate::transport::Route;
+use crate::transport::{Route, too_late};
 
 /// The services of a process. Built once and only read after.
 #[derive(Default)]
@@ -206,7 +205,7 @@ impl Terminal for Method {
         Box::pin(async move {
             match scope.narrow(run).await {
                 Some(outcome) => self.answer(outcome),
-                None => Err(late(scope.correlation)),
+                None => Err(too_late(scope.correlation)),
             }
         })
     }
@@ -222,15 +221,10 @@ impl Terminal for Subscriber {
     fn run(&self, call: Incoming) -> BoxFuture<'_, Outcome> {
         let scope = call.context.scope_of_call();
         let run = self.service.deliver(self.index, call);
-        Box::pin(
-            async move { scope.narrow(run).await.unwrap_or_else(|| Err(late(scope.correlation))) },
-        )
+        Box::pin(async move {
+            scope.narrow(run).await.unwrap_or_else(|| Err(too_late(scope.correlation)))
+        })
     }
-}
-
-/// The status of a call whose time is up.
-pub(crate) fn late(correlation: Id) -> Status {
-    Status::deadline_exceeded("the deadline has passed").with_correlation(correlation)
 }
 
 fn missing(text: String) -> Status {

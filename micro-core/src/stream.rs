@@ -8,6 +8,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep_until};
 
 use crate::codec::{Decode, Encode, Encoding, MAX_MESSAGE, too_large};
@@ -157,8 +158,13 @@ impl ItemSink {
         if item.len() > MAX_MESSAGE {
             return Err(too_large(item.len()));
         }
-        let gone = |_| Status::cancelled("the other side of the stream is gone");
-        self.0.send(item).await.map_err(gone)
+        let gone = || Status::cancelled("the other side of the stream is gone");
+        // Mostly there is room, and nothing to wait for.
+        match self.0.try_send(item) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(item)) => self.0.send(item).await.map_err(|_| gone()),
+            Err(TrySendError::Closed(_)) => Err(gone()),
+        }
     }
 }
 

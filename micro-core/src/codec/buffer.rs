@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use crate::status::Result;
 
 /// Small messages of a thread share pieces of this size.
-const PIECE: usize = 8 * 1024;
+const PIECE: usize = 16 * 1024;
 /// The largest message that shares one: what holds such a message holds a [`PIECE`] at most.
-const SMALL: usize = 1024;
+const SMALL: usize = 2 * 1024;
 /// What a thread keeps for the next message at most, beside its piece.
 const KEPT: usize = 16 * 1024;
 

@@ -1,27 +1,27 @@
 //! One call on the server: transport -> here -> interceptors -> generated glue (decode, the user's
 //! function, encode) -> back here -> transport.
 //!
-//! A call is polled once where it arrived. Only one that then has to wait gets a timer and counts towards
-//! the limit.
+//! A call is polled once where it arrived. Only one that then has to wait counts towards the limit, and is
+//! dropped at its deadline by whoever goes on with it.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::{Inner, Running, counts};
 use crate::call::{BoxFuture, Incoming, Outcome, Side};
 use crate::context::{Context, Scope};
 use crate::id::Id;
-use crate::router::{Method, late};
+use crate::router::Method;
 use crate::status::{Code, Executed, Result, Status};
-use crate::transport::{Arrived, Begun, Route};
+use crate::transport::{Arrived, Begun, Rest, Route, too_late};
 
 /// Runs a call until it has to wait for the first time: within the server's limit, and with its panics
 /// caught. `now` goes from when it begins to when this returns.
@@ -52,7 +52,10 @@ pub(super) fn begin(
     match polled {
         Ok(Polled::Waits(run)) => {
             let running = Running::begin(Arc::clone(inner), Arc::clone(method), scope, began);
-            Begun::Waits(Box::pin(wait(run, running).instrument(span)))
+            let run = Some(run);
+            let span = (!span.is_none()).then(|| Box::new(span));
+            let run = Box::pin(Waiting { run, running, span });
+            Begun::Waits(Rest { run, deadline: scope.deadline, correlation: scope.correlation })
         }
         Ok(Polled::Ended(outcome)) => {
             Begun::Ended(ended(method, settle(outcome, scope.correlation), *now - began))
@@ -93,7 +96,7 @@ fn incoming(inner: &Inner, route: &Route, request: Arrived, timeout: Option<Inst
 /// Whether a call may begin.
 fn admit(inner: &Inner, method: &Method, scope: Scope, now: Instant) -> Result<()> {
     if scope.deadline <= now {
-        return Err(late(scope.correlation).with_executed(Executed::No));
+        return Err(too_late(scope.correlation).with_executed(Executed::No));
     }
     if counts(method) { inner.admit() } else { Ok(()) }
 }
@@ -104,22 +107,63 @@ fn span(method: &Method, correlation: Id) -> Span {
     tracing::debug_span!(target: "micro::call", "call", service, method, %correlation)
 }
 
-/// The rest of a call that has to wait.
-async fn wait(run: BoxFuture<'static, Outcome>, running: Running) -> Outcome {
-    let outcome = match guarded(run, running.scope).await {
-        Ok(outcome) => running.method.outcome(outcome),
-        Err(cut) => Err(cut),
-    };
-    running.ended(outcome)
+/// The rest of a call that has to wait. There may be many of them, so that this is small.
+struct Waiting {
+    /// `None` when it has ended.
+    run: Option<BoxFuture<'static, Outcome>>,
+    running: Running,
+    /// `None` when nobody wants to see it.
+    span: Option<Box<Span>>,
+}
+
+impl Waiting {
+    /// Runs `part` of the call.
+    fn within<T>(&mut self, part: impl FnOnce(&mut Self) -> T) -> T {
+        let (span, scope) = (self.span.take(), self.running.scope);
+        let entered = span.as_ref().map(|span| span.enter());
+        let done = scope.enter(|| part(self));
+        drop(entered);
+        self.span = span;
+        done
+    }
+}
+
+impl Future for Waiting {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
+        self.get_mut().within(|this| {
+            let Some(run) = &mut this.run else { return Poll::Pending };
+            let outcome = match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(outcome)) => this.running.method.outcome(outcome),
+                Err(panic) => Err(panicked(&*panic, this.running.scope.correlation)),
+            };
+            this.run = None;
+            Poll::Ready(this.running.ended(outcome))
+        })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.run.is_some() {
+            self.within(|this| this.run = None);
+        }
+    }
 }
 
 /// Counts how a call ended.
 pub(super) fn ended(method: &Method, outcome: Outcome, took: Duration) -> Outcome {
-    let error = outcome.as_ref().err().map(Status::code);
+    count(method, outcome.as_ref().err().map(Status::code), took);
+    outcome
+}
+
+/// Counts a call that ended so.
+pub(super) fn count(method: &Method, error: Option<Code>, took: Duration) {
     method.tally.ended(error, took);
     let code = error.map_or("ok", Code::name);
     tracing::debug!(target: "micro::call", code, ?took, "ended");
-    outcome
 }
 
 /// Runs a handler as a part of its call.
@@ -134,7 +178,7 @@ pub(super) async fn guarded(run: BoxFuture<'static, Outcome>, scope: Scope) -> R
     });
     match polled.await {
         Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(_)) => Err(late(scope.correlation)),
+        Ok(Err(_)) => Err(too_late(scope.correlation)),
         Err(panic) => Err(panicked(&*panic, scope.correlation)),
     }
 }

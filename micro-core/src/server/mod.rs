@@ -117,7 +117,7 @@ impl Dispatch for Server {
             });
             match begun.await {
                 Begun::Ended(outcome) => outcome,
-                Begun::Waits(rest) => rest.await,
+                Begun::Waits(rest) => rest.in_time().await,
             }
         })
     }
@@ -152,7 +152,7 @@ impl Running {
         Self { inner, method, scope, began, ended: false }
     }
 
-    fn ended(mut self, outcome: Outcome) -> Outcome {
+    fn ended(&mut self, outcome: Outcome) -> Outcome {
         self.ended = true;
         let outcome = call::settle(outcome, self.scope.correlation);
         call::ended(&self.method, outcome, self.began.elapsed())
@@ -164,7 +164,12 @@ impl Drop for Running {
         self.inner.running.fetch_sub(usize::from(counts(&self.method)), Ordering::Relaxed);
         self.method.tally.ceased_to_wait();
         if !self.ended {
-            self.method.tally.ended(Some(Code::Cancelled), self.began.elapsed());
+            let now = Instant::now();
+            let code = match self.scope.deadline <= now {
+                true => Code::DeadlineExceeded,
+                false => Code::Cancelled,
+            };
+            call::count(&self.method, Some(code), now - self.began);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::call::{BoxFuture, Outcome, Target};
 use crate::codec::Encoding;
@@ -170,8 +170,27 @@ pub trait Dispatch: Send + Sync + 'static {
 pub enum Begun {
     /// It has ended.
     Ended(Outcome),
-    /// It waits; this is the rest of it. Dropping it cancels it.
-    Waits(BoxFuture<'static, Outcome>),
+    /// It waits; this is the rest of it.
+    Waits(Rest),
+}
+
+/// The rest of a call that waits. It has no timer: whoever goes on with it drops it at its deadline, as
+/// [`Rest::in_time`] does, and can so have one timer for many calls. Dropped earlier it is cancelled.
+pub struct Rest {
+    /// Goes on with the call. Never panics.
+    pub run: BoxFuture<'static, Outcome>,
+    /// When the call is late.
+    pub deadline: Instant,
+    /// The id of the whole chain of calls.
+    pub correlation: Id,
+}
+
+impl Rest {
+    /// Runs it to its end, or to its deadline.
+    pub async fn in_time(self) -> Outcome {
+        let Self { run, deadline, correlation } = self;
+        timeout_at(deadline, run).await.unwrap_or_else(|_| Err(too_late(correlation)))
+    }
 }
 
 impl fmt::Debug for Begun {
@@ -181,6 +200,11 @@ impl fmt::Debug for Begun {
             Self::Waits(_) => f.write_str("Waits"),
         }
     }
+}
+
+/// The status of a call whose time is up, from where it runs.
+pub(crate) fn too_late(correlation: Id) -> Status {
+    Status::deadline_exceeded("the deadline has passed").with_correlation(correlation)
 }
 
 /// A handler that was found: indices of the service and its method, and what the transport must know.

@@ -14,8 +14,12 @@ pub(crate) struct Splitter {
     pub(super) partial: BytesMut,
 }
 
-/// Memory that is taken ahead of the bytes that fill it.
+/// Memory that is taken ahead of the bytes that fill it: this, or [`AHEAD`] times those that have come.
+/// Growing a large frame in steps would copy it more than once.
 pub(super) const STEP: usize = 64 * 1024;
+pub(super) const AHEAD: usize = 8;
+/// The beginning of a large frame waits in so many chunks, until enough has come to take room for all.
+const HELD: usize = 64;
 
 impl Splitter {
     /// Refuses frames of more than `max` bytes.
@@ -36,7 +40,7 @@ impl Splitter {
         let missing = if self.chunks.is_empty() { self.missing() } else { 0 };
         let (here, rest) = bytes.split_at(missing.min(bytes.len()));
         if !here.is_empty() {
-            self.partial.reserve(here.len().max(missing.min(STEP)));
+            self.make_room(here.len(), missing);
             self.partial.extend_from_slice(here);
         }
         if !rest.is_empty() {
@@ -64,36 +68,53 @@ impl Splitter {
     /// The next whole frame, without its length.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, WireError> {
         loop {
-            if self.partial.is_empty() {
-                let Some(front) = self.chunks.front_mut() else { return Ok(None) };
-                if let Some(length) = front.first_chunk::<4>() {
-                    let size = checked(*length, self.max)?;
-                    if front.len() >= 4 + size {
-                        let mut frame = front.split_to(4 + size);
-                        if front.is_empty() {
-                            self.chunks.pop_front();
-                        }
-                        frame.advance(4);
-                        return Ok(Some(frame));
-                    }
-                }
-            }
-            let want = match self.partial.first_chunk::<4>() {
+            let begin = match self.chunks.front() {
+                _ if !self.partial.is_empty() => &self.partial[..],
+                Some(front) => &front[..],
+                None => return Ok(None),
+            };
+            // Its length may lie in several chunks too.
+            let want = match begin.first_chunk::<4>() {
                 Some(length) => 4 + checked(*length, self.max)?,
                 None => 4,
             };
-            if self.partial.len() >= want {
-                let mut frame = self.partial.split_to(want).freeze();
+            let missing = want - self.partial.len();
+            if missing == 0 {
+                let mut frame = std::mem::take(&mut self.partial).freeze();
                 frame.advance(4);
                 return Ok(Some(frame));
             }
             let Some(front) = self.chunks.front_mut() else { return Ok(None) };
-            let take = (want - self.partial.len()).min(front.len());
-            self.partial.reserve(take.max((want - self.partial.len()).min(STEP)));
-            self.partial.extend_from_slice(&front.split_to(take));
+            let is_whole = self.partial.is_empty() && front.len() >= want && want > 4;
+            let mut part = front.split_to(missing.min(front.len()));
             if front.is_empty() {
                 self.chunks.pop_front();
             }
+            if is_whole {
+                part.advance(4);
+                return Ok(Some(part));
+            }
+            if self.partial.is_empty() && self.has_hardly_begun(part.len(), want) {
+                self.chunks.push_front(part);
+                return Ok(None);
+            }
+            self.make_room(part.len(), missing);
+            self.partial.extend_from_slice(&part);
+        }
+    }
+
+    /// Whether so little of a large frame has come that it may wait where it is. `first` is its first
+    /// chunk, and all others are its too.
+    fn has_hardly_begun(&self, first: usize, want: usize) -> bool {
+        let few = want > STEP && self.chunks.len() < HELD;
+        few && first + self.buffered() < want / AHEAD
+    }
+
+    /// Makes room for `here` bytes, and for those that are missing behind them.
+    fn make_room(&mut self, here: usize, missing: usize) {
+        if self.partial.capacity() - self.partial.len() < here {
+            let ahead = STEP.max(AHEAD * (here + self.buffered()));
+            self.partial.reserve(here.max(missing.min(ahead)));
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::splitter::STEP;
+use super::splitter::{AHEAD, STEP};
 use super::*;
 use crate::status::{Executed, FaultBody};
 
@@ -127,6 +127,30 @@ fn a_declared_length_takes_no_memory() {
     let mut splitter = Splitter::new(10);
     splitter.push(Bytes::from_static(&[0, 0, 0, 0]));
     assert_eq!(splitter.next(), Err(WireError::Invalid("length")));
+}
+
+#[test]
+fn a_large_frame_takes_its_room_in_few_steps_and_never_far_ahead() {
+    let body = Bytes::from(vec![7; 1 << 20]);
+    let item = bytes(&[Frame::Item(body.clone())]);
+    for at_once in [1, 32] {
+        let (mut splitter, mut steps, mut capacity) = (Splitter::new(2 << 20), 0, 0);
+        let (mut come, mut frame) = (0, None);
+        for part in item.chunks(1400 * at_once) {
+            come += part.len();
+            part.chunks(1400).for_each(|chunk| splitter.push(Bytes::copy_from_slice(chunk)));
+            assert_eq!(splitter.buffered(), come);
+            frame = splitter.next().expect("valid");
+            if frame.is_none() && splitter.partial.capacity() != capacity {
+                capacity = splitter.partial.capacity();
+                steps += 1;
+                assert!(capacity <= STEP.max((AHEAD + 1) * come), "{capacity} for {come}");
+            }
+        }
+        assert!(steps <= 2, "{steps}");
+        assert_eq!(Frame::read(frame.expect("whole")), Ok(Frame::Item(body.clone())));
+        assert!(!splitter.is_partial());
+    }
 }
 
 #[test]

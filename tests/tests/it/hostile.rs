@@ -358,6 +358,35 @@ fn a_deadline_is_cut_to_the_longest() {
 }
 
 #[test]
+fn calls_that_wait_end_at_their_deadlines_whether_or_not_they_are_cancelled() {
+    case(async {
+        let victim = Victim::new().await;
+        let mut raw = victim.raw().await;
+        raw.write(&route(1, "lab", "hold")).await;
+        for (id, millis) in [(1u64, 300), (2, 100), (3, 3_600_000), (4, 100)] {
+            let fields = [&id.to_le_bytes()[..], &1u32.to_le_bytes(), &head(millis, &[0])];
+            raw.write(&frame(2, &fields)).await;
+        }
+        let mut late = Vec::new();
+        for _ in 0..3 {
+            let (id, code, _) = raw.reply().await;
+            assert_eq!(code, 4, "deadline exceeded");
+            late.push(id);
+        }
+        assert_eq!(late.pop(), Some(1));
+        late.sort_unstable();
+        assert_eq!(late, [2, 4]);
+        victim.lab.until(|counts| counts.dropped == 3).await;
+        // And once more, after a time without any sweep.
+        raw.write(&frame(4, &[&3u64.to_le_bytes()])).await;
+        victim.lab.until(|counts| counts.dropped == 4).await;
+        let again = [&5u64.to_le_bytes()[..], &1u32.to_le_bytes(), &head(100, &[0])];
+        raw.write(&frame(2, &again)).await;
+        assert_eq!(raw.reply().await.0, 5);
+    });
+}
+
+#[test]
 fn one_id_for_two_calls_closes_the_connection() {
     case(async {
         let victim = Victim::new().await;

@@ -56,6 +56,8 @@ struct State<S> {
     buffer: BytesMut,
     /// Where it goes, once that is open; taken out by who writes, so that nobody else waits meanwhile.
     stream: Option<Writing<S>>,
+    /// Bytes of the batch before, and room for the next: to grow a buffer is to copy it.
+    usual: usize,
     closed: bool,
 }
 
@@ -78,7 +80,7 @@ impl<S: Sending> Writing<S> {
 
 impl<S> Default for Outbox<S> {
     fn default() -> Self {
-        let state = State { buffer: BytesMut::new(), stream: None, closed: false };
+        let state = State { buffer: BytesMut::new(), stream: None, usual: 0, closed: false };
         Self { state: Mutex::new(state), filled: Notify::new(), drained: Notify::new() }
     }
 }
@@ -116,6 +118,11 @@ impl<S: Sending> Outbox<S> {
             return Pushed::Full;
         }
         let was_empty = state.buffer.is_empty();
+        // What comes whole, and is not asked for room, brings its own.
+        if limit == LIMIT && state.buffer.capacity() == 0 {
+            let usual = state.usual;
+            state.buffer.reserve(usual);
+        }
         let appended = append(&mut state.buffer);
         drop(state);
         match flush {
@@ -142,13 +149,14 @@ impl<S: Sending> Outbox<S> {
     /// under way only for who goes on with that.
     fn take(&self, goes_on: bool) -> Option<Writing<S>> {
         let mut state = lock(&self.state);
-        let State { buffer, stream, .. } = &mut *state;
+        let State { buffer, stream, usual, .. } = &mut *state;
         let mut writing = stream.take_if(|writing| match writing.rest {
             Some(_) => goes_on,
             None => !buffer.is_empty(),
         })?;
         if writing.rest.is_none() {
             let batch = buffer.split().freeze();
+            *usual = batch.len().min(4 * KEEP);
             if batch.len() > KEEP {
                 *buffer = BytesMut::new();
             }

@@ -1,21 +1,19 @@
 //! The server's end of a connection: calls off the lane, each polled where it is read and moved to a
 //! task of its own only if it must wait; and calls on streams of their own.
 
-use std::collections::HashMap;
-use std::future::ready;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, coop};
+use tokio::task::coop;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::settings;
-use super::outbox::{self, Flush, Outbox, Pushed, STALL};
-use super::stream::{Outgoing, read_more};
+use super::outbox::{self, Flush, Outbox, STALL};
+use super::stream::read_more;
 use super::{Close, Link, Receiving, Sending};
 use crate::call::{Kind, Outcome, Reply};
 use crate::codec::{self, Encoding};
@@ -24,9 +22,8 @@ use crate::id::Id;
 use crate::metadata::Metadata;
 use crate::schema::ContractDocument;
 use crate::status::{Executed, Result, Status};
-use crate::sync::lock;
 use crate::tasks;
-use crate::transport::{Arrived, Begun, Dispatch, LONGEST_CALL, MAX_MESSAGE, too_large};
+use crate::transport::{Arrived, Begun, Dispatch, LONGEST_CALL, MAX_MESSAGE, Rest, too_large};
 use crate::wire::{
     Call, End, Frame, GoAway, Head, MAX_LANE_FRAME, OWN_STREAM, Route, Settings, Splitter,
     WireError, kind, put_reply,
@@ -35,16 +32,20 @@ use crate::wire::{
 mod known;
 mod streams;
 mod unread;
+mod waiting;
 
 pub(in crate::transport) use unread::All;
 
 use known::{Known, Routes, watched};
 use unread::{Answer, UNREAD};
+use waiting::Waiters;
 
 /// Calls of one client that may wait at the same time; more are refused, and may go elsewhere.
 const WAITING: usize = 1_024;
 /// Bytes of small replies that gather before they are handed to the writer, at the latest.
 const REPLIES: usize = 256 << 10;
+/// What is left of the buffer of more bytes of them is given back.
+const KEEP: usize = 16 << 10;
 /// The lane must be opened within this, and a frame on it that has begun must end.
 const LANE: Duration = Duration::from_secs(2);
 
@@ -54,10 +55,8 @@ pub(in crate::transport) struct Served<L: Link> {
     peer: Arc<Peer>,
     dispatch: Arc<dyn Dispatch>,
     outbox: Outbox<L::Sending>,
-    /// Calls of the lane that wait in tasks of their own, to be cancelled.
-    waiting: Mutex<HashMap<u64, Option<AbortHandle>>>,
-    /// How many of them there are; a false id can take one out of the map before its end.
-    tasks: AtomicUsize,
+    /// Calls of the lane that wait in tasks of their own.
+    waiting: Waiters,
     /// Bytes of large replies that are on their way.
     unread: AtomicUsize,
     all: Arc<All>,
@@ -101,8 +100,7 @@ impl<L: Link> Served<L> {
             peer,
             dispatch,
             outbox,
-            waiting: Mutex::default(),
-            tasks: AtomicUsize::new(0),
+            waiting: Waiters::default(),
             unread: AtomicUsize::new(0),
             all,
             read: Notify::new(),
@@ -118,8 +116,7 @@ impl<L: Link> Served<L> {
             self.link.close(Close::Protocol, &error.to_string());
         }
         self.outbox.close();
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
-        waiting.values().flatten().for_each(AbortHandle::abort);
+        self.waiting.close();
         self.link.closed().await;
     }
 
@@ -158,10 +155,13 @@ impl<L: Link> Served<L> {
         let mut routes = Routes::default();
         let mut replies = BytesMut::new();
         let mut begun = None;
+        // As much as the last time, at once: to grow a buffer is to copy it.
+        let mut usual = 0;
         loop {
             if !read(&mut receive, &mut splitter, begun).await? {
                 return Ok(());
             }
+            replies.reserve(usual);
             let mut whole = false;
             // Read once for each call: the end of one is the beginning of the next.
             let mut now = Instant::now();
@@ -185,7 +185,11 @@ impl<L: Link> Served<L> {
                 true => begun.or_else(|| Some(Instant::now())),
                 false => None,
             };
+            usual = replies.len();
             self.hand_over(&mut replies).await?;
+            if usual > KEEP {
+                replies = BytesMut::new();
+            }
             // What one client sends without a pause must not keep this thread from the others.
             coop::consume_budget().await;
         }
@@ -219,12 +223,7 @@ impl<L: Link> Served<L> {
     ) -> Result<(), WireError> {
         match frame {
             Frame::Call(call) => self.call(call, routes, now, replies)?,
-            Frame::Cancel { id } => {
-                let call = lock(&self.waiting).remove(&id);
-                if let Some(call) = call.flatten() {
-                    call.abort();
-                }
-            }
+            Frame::Cancel { id } => self.waiting.cancel(id),
             Frame::Route(route) => self.route(route, routes, replies)?,
             Frame::Settings(Settings { version, max_message: _ }) if version != 1 => {
                 return Err(WireError::Invalid("version"));
@@ -281,11 +280,7 @@ impl<L: Link> Served<L> {
         }
         let correlation = head.correlation;
         let end = match self.begin(known, head, body, now) {
-            Ok(Begun::Waits(run)) => {
-                let connection = Arc::clone(self);
-                let run = async move { Answer::new(&connection, end(correlation, run.await)) };
-                return self.wait(id, run);
-            }
+            Ok(Begun::Waits(rest)) => return self.wait(id, rest),
             Ok(Begun::Ended(outcome)) => end(correlation, outcome),
             Err(status) => end(correlation, Err(status)),
         };
@@ -293,7 +288,7 @@ impl<L: Link> Served<L> {
             put_reply(replies, id, &end);
             return Ok(());
         }
-        self.wait(id, ready(Answer::new(self, end)))
+        self.send_apart(id, Answer::new(self, end))
     }
 
     /// Begins a call. `now` is when it begins, and becomes when it was left alone.
@@ -306,90 +301,27 @@ impl<L: Link> Served<L> {
             let text = format!("{} streams; it is called on a stream of its own", route.target);
             return Err(Status::invalid_argument(text).with_executed(Executed::No));
         }
-        if self.tasks.load(Ordering::Relaxed) >= WAITING {
+        if self.waiting.count() >= WAITING {
             return Err(Status::resource_exhausted("too many calls wait on this connection")
                 .with_executed(Executed::No)
                 .with_retry_after(Duration::from_millis(50)));
         }
         let call = arrived(&self.peer, head, body, *now)?;
         if known.cost.is_slow() {
-            let run = self.dispatch.call(route, call);
-            return Ok(Begun::Waits(watched(Arc::clone(&known.cost), run)));
+            let (deadline, correlation) = (call.deadline, call.correlation);
+            let run = watched(Arc::clone(&known.cost), self.dispatch.call(route, call));
+            return Ok(Begun::Waits(Rest { run, deadline, correlation }));
         }
         let (began, nobody) = (*now, &mut TaskContext::from_waker(Waker::noop()));
         let begun = self.dispatch.begin(route, call, now, nobody);
         known.cost.took(*now - began);
         Ok(begun)
     }
-
-    /// Lets a call wait in a task of its own, until its reply is sent or it is cancelled.
-    fn wait(
-        self: &Arc<Self>,
-        id: u64,
-        run: impl Future<Output = Answer<L>> + Send + 'static,
-    ) -> Result<(), WireError> {
-        // Inserted before the task is there, since it may end at once.
-        if lock(&self.waiting).insert(id, None).is_some() {
-            return Err(WireError::Invalid("id"));
-        }
-        self.tasks.fetch_add(1, Ordering::Relaxed);
-        let call = Waiting { connection: Arc::clone(self), id };
-        let task = tasks::spawn(async move { call.connection.send(id, run.await).await });
-        if let Some(waiting) = lock(&self.waiting).get_mut(&id) {
-            *waiting = Some(task);
-        }
-        Ok(())
-    }
-
-    /// Answers a call from its own task: small on the lane, large on a stream of its own.
-    async fn send(&self, id: u64, Answer { end, unread: _unread }: Answer<L>) {
-        if end.size() < OWN_STREAM {
-            self.outbox.room().await;
-            self.outbox.push(Flush::Soon, |out| put_reply(out, id, &end));
-            return;
-        }
-        // Boxed, so that each small call need not have room for it.
-        Box::pin(self.send_large(id, end)).await;
-    }
-
-    async fn send_large(&self, id: u64, end: End) {
-        match self.link.open_reply().await {
-            Ok(Some(stream)) => {
-                let mut stream = Outgoing::new(stream);
-                if stream.frames([Frame::Reply { id, end }]).await.is_ok() {
-                    stream.finish();
-                }
-            }
-            // One at a time, since each is counted as unread until it is there.
-            Ok(None) => loop {
-                self.outbox.room().await;
-                let sent = self.outbox.try_push(Flush::Soon, |out| put_reply(out, id, &end));
-                if sent != Pushed::Full {
-                    return;
-                }
-            },
-            // Nobody waits any more.
-            Err(super::Lost) => {}
-        }
-    }
 }
 
 impl<L: Link> Drop for Served<L> {
     fn drop(&mut self) {
         self.all.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A call that waits in a task of its own.
-struct Waiting<L: Link> {
-    connection: Arc<Served<L>>,
-    id: u64,
-}
-
-impl<L: Link> Drop for Waiting<L> {
-    fn drop(&mut self) {
-        self.connection.tasks.fetch_sub(1, Ordering::Relaxed);
-        lock(&self.connection.waiting).remove(&self.id);
     }
 }
 

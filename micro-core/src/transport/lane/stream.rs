@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +18,7 @@ use crate::status::{Executed, Result, Status};
 use crate::stream::{BUFFERED_ITEMS, Items, Outbound};
 use crate::tasks;
 use crate::transport::{MAX_MESSAGE, Request, too_large};
-use crate::wire::{End, Frame, Head, HeadRef, MAX_HEAD, Open, Splitter, WireError};
+use crate::wire::{End, Frame, Head, HeadRef, MAX_HEAD, OWN_STREAM, Open, Splitter, WireError};
 
 /// A unary call whose body is too large for the lane.
 pub(super) async fn unary<L: Link>(shared: &Arc<Shared<L>>, request: Request) -> Outcome {
@@ -43,7 +44,7 @@ pub(super) async fn open<L: Link>(
     let (mut send, receive, guard) = begin(shared, request).await?;
     let sender = match outbound {
         Some(outbound) => Some(tasks::Owned::spawn(async move {
-            if pump(outbound, &mut send).await.is_ok() {
+            if pump(outbound, &mut send, None).await.is_ok() {
                 send.finish();
             }
         })),
@@ -82,7 +83,7 @@ async fn begin<L: Link>(
     let kind = request.target.kind.number();
     let (service, method) = (request.target.service.into(), request.target.method.into());
     let open = Frame::Open(Open { kind, service, method, head, body: request.body });
-    match send.frames([open]).await {
+    match send.frames([open], 0).await {
         // The reason why it is not read any more is what there is to read.
         Ok(()) | Err(Unwritten::Stopped) => Ok((send, receive, guard)),
         Err(_) => Err(shared.gone(Executed::Maybe)),
@@ -101,12 +102,13 @@ impl<S: Sending> Outgoing<S> {
         Self { stream, finished: false }
     }
 
-    /// Writes frames, small ones together and large ones without a copy.
+    /// Writes frames, small ones together, which need so much room, and large ones without a copy.
     pub(super) async fn frames(
         &mut self,
         frames: impl IntoIterator<Item = Frame>,
+        room: usize,
     ) -> std::result::Result<(), Unwritten> {
-        let (mut out, mut chunks) = (BytesMut::new(), Vec::new());
+        let (mut out, mut chunks) = (BytesMut::with_capacity(room), Vec::new());
         frames.into_iter().for_each(|frame| frame.put_linked(&mut out, &mut chunks));
         if !out.is_empty() {
             chunks.push(out.freeze());
@@ -140,17 +142,64 @@ impl<S: Sending> Drop for Outgoing<S> {
     }
 }
 
+/// What a frame of an item has before the item.
+const ITEM_HEAD: usize = 5;
+/// As many bytes of items as it takes are written at once: quinn looks at each write that is not
+/// acknowledged, for each packet.
+const GATHERED: usize = 32 * 1024;
+
 /// Writes items as they come, those that have gathered at once. Ends when the sender does, or with an
 /// error when the peer wants no more.
+///
+/// With `again` it is polled again after the sender, at once, when it has set this: for a sender in the
+/// same task, which goes on when there is room, so that more gathers.
 pub(super) async fn pump<S: Sending>(
     mut outbound: Outbound,
     send: &mut Outgoing<S>,
+    again: Option<&AtomicBool>,
 ) -> std::result::Result<(), Unwritten> {
     let mut items = Vec::with_capacity(BUFFERED_ITEMS);
     while outbound.recv_many(&mut items, BUFFERED_ITEMS).await > 0 {
-        send.frames(items.drain(..).map(Frame::Item)).await?;
+        while let Some(again) = again
+            && items.iter().map(Bytes::len).sum::<usize>() < GATHERED
+        {
+            turn(again).await;
+            let before = items.len();
+            while let Ok(item) = outbound.try_recv() {
+                items.push(item);
+            }
+            // Items without bytes have frames too.
+            if items.len() == before || items.len() >= GATHERED / ITEM_HEAD {
+                break;
+            }
+        }
+        let room = items.iter().map(room).sum();
+        send.frames(items.drain(..).map(Frame::Item), room).await?;
+        if let Some(again) = again {
+            again.store(true, Ordering::Relaxed);
+        }
     }
     Ok(())
+}
+
+/// What an item adds to the frames that are written together.
+fn room(item: &Bytes) -> usize {
+    let copied = if item.len() < OWN_STREAM { item.len() } else { 0 };
+    ITEM_HEAD + copied
+}
+
+/// Lets the sender have its turn.
+async fn turn(again: &AtomicBool) {
+    let mut was_polled = false;
+    poll_fn(|_| {
+        if was_polled {
+            return Poll::Ready(());
+        }
+        was_polled = true;
+        again.store(true, Ordering::Relaxed);
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Cuts the frames of an own stream.

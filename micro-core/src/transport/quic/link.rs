@@ -1,5 +1,6 @@
 //! A QUIC connection as `micro/1` sees it.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,13 +9,19 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 
+use super::tuning;
 use crate::context::Peer;
 use crate::identity::tls;
 use crate::transport::lane::{Close, Ended, Link, Lost, Receiving, Sending, Unread, Unwritten};
 use crate::wire::{MAX_LANE_FRAME, Splitter};
 
 /// Chunks that one read takes; each is the data of a packet.
-const CHUNKS: usize = 32;
+const CHUNKS: usize = 64;
+
+thread_local! {
+    /// Where a read puts them, empty in between: most streams of most connections are idle.
+    static READ: RefCell<[Bytes; CHUNKS]> = const { RefCell::new([const { Bytes::new() }; CHUNKS]) };
+}
 
 /// A connection and who is at its other end.
 #[derive(Clone, Debug)]
@@ -31,12 +38,16 @@ impl Link for QuicLink {
 
     async fn open(&self) -> Result<(SendStream, Chunks), Lost> {
         let (send, receive) = self.quinn.open_bi().await.map_err(|_| Lost)?;
-        Ok((send, Chunks::new(receive)))
+        Ok((send, Chunks(receive)))
     }
 
     async fn accept(&self) -> Result<(SendStream, Chunks), Lost> {
         let (send, receive) = self.quinn.accept_bi().await.map_err(|_| Lost)?;
-        Ok((send, Chunks::new(receive)))
+        if send.id().index() == 1 {
+            // The first beside the lane: there is a use for them.
+            self.quinn.set_max_concurrent_bi_streams(VarInt::from_u32(tuning::BIDI));
+        }
+        Ok((send, Chunks(receive)))
     }
 
     async fn open_reply(&self) -> Result<Option<SendStream>, Lost> {
@@ -44,7 +55,7 @@ impl Link for QuicLink {
     }
 
     async fn accept_reply(&self) -> Result<Chunks, Lost> {
-        self.quinn.accept_uni().await.map(Chunks::new).map_err(|_| Lost)
+        self.quinn.accept_uni().await.map(Chunks).map_err(|_| Lost)
     }
 
     fn close(&self, why: Close, text: &str) {
@@ -112,17 +123,7 @@ impl Sending for SendStream {
 }
 
 /// A stream that is read by many chunks at a time.
-pub(super) struct Chunks {
-    stream: RecvStream,
-    // Empty until something is read: most streams of most connections are idle.
-    chunks: Vec<Bytes>,
-}
-
-impl Chunks {
-    fn new(stream: RecvStream) -> Self {
-        Self { stream, chunks: Vec::new() }
-    }
-}
+pub(super) struct Chunks(RecvStream);
 
 impl Receiving for Chunks {
     fn poll_read(
@@ -130,21 +131,22 @@ impl Receiving for Chunks {
         cx: &mut Context<'_>,
         into: &mut Splitter,
     ) -> Poll<Result<bool, Unread>> {
-        self.chunks.resize(CHUNKS, Bytes::new());
-        let read = ready!(pin!(self.stream.read_chunks(&mut self.chunks)).poll(cx));
-        Poll::Ready(match read {
-            Ok(Some(count)) => {
-                self.chunks[..count].iter_mut().for_each(|chunk| into.push(std::mem::take(chunk)));
-                Ok(true)
-            }
-            Ok(None) => Ok(false),
-            Err(ReadError::Reset(why)) if why == code(Close::Refused) => Err(Unread::Refused),
-            Err(_) => Err(Unread::Cut),
+        READ.with_borrow_mut(|chunks| {
+            let read = ready!(pin!(self.0.read_chunks(chunks)).poll(cx));
+            Poll::Ready(match read {
+                Ok(Some(count)) => {
+                    chunks[..count].iter_mut().for_each(|chunk| into.push(std::mem::take(chunk)));
+                    Ok(true)
+                }
+                Ok(None) => Ok(false),
+                Err(ReadError::Reset(why)) if why == code(Close::Refused) => Err(Unread::Refused),
+                Err(_) => Err(Unread::Cut),
+            })
         })
     }
 
     fn stop(&mut self, why: Close) {
         // Fails only when the stream has ended.
-        let _ = self.stream.stop(code(why));
+        let _ = self.0.stop(code(why));
     }
 }

@@ -92,7 +92,8 @@ async fn handshake(
         }
     };
     let link = QuicLink { quinn: connection, peer: Arc::clone(&peer) };
-    clients.serve(link, peer, half_open).await;
+    // In a task of its own, which does not keep the memory that the handshake needed.
+    tasks::spawn(clients.serve(link, peer, half_open));
 }
 
 impl fmt::Debug for QuicListener {

@@ -1,6 +1,8 @@
 //! The UDP socket: large buffers, and no death by a passing error.
 
+use std::cell::Cell;
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,13 +12,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
+use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::{Sleep, sleep};
 
 use super::tuning;
 use crate::status::Result;
 use crate::sync::lock;
+use crate::tasks;
 use crate::transport::network::not_bound;
 
 /// The system's default of 208 KiB loses packets of bursts: 0.28x at 64 KiB bodies, 16 in flight.
@@ -29,7 +32,7 @@ pub(super) fn endpoint(
 ) -> Result<quinn::Endpoint> {
     let socket = bind(local).map_err(|error| not_bound(local, &error))?;
     let socket = Tolerant::new(TokioRuntime.wrap_udp_socket(socket)?);
-    let runtime = Arc::new(TokioRuntime);
+    let runtime = Arc::new(Driving);
     let config = tuning::endpoint();
     Ok(quinn::Endpoint::new_with_abstract_socket(config, server, Arc::new(socket), runtime)?)
 }
@@ -80,7 +83,7 @@ impl Tolerant {
     fn poll_rest(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut resting = lock(&self.resting);
         if let Some(rest) = &mut *resting {
-            ready!(rest.as_mut().poll(cx));
+            ready!(Future::poll(rest.as_mut(), cx));
             *resting = None;
         }
         Poll::Ready(())
@@ -102,7 +105,9 @@ impl AsyncUdpSocket for Tolerant {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.socket.try_send(transmit)
+        self.socket.try_send(transmit)?;
+        SENT.set(SENT.get().saturating_add(transmit.contents.len()));
+        Ok(())
     }
 
     fn poll_recv(
@@ -133,7 +138,10 @@ impl AsyncUdpSocket for Tolerant {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.socket.max_transmit_segments()
+        match SENT.get() {
+            sent if sent < ALONE => 1,
+            _ => self.socket.max_transmit_segments(),
+        }
     }
 
     fn max_receive_segments(&self) -> usize {
@@ -142,6 +150,44 @@ impl AsyncUdpSocket for Tolerant {
 
     fn may_fragment(&self) -> bool {
         self.socket.may_fragment()
+    }
+}
+
+/// A connection sends its first bytes, the handshake above all, a packet a time: for the first time that it
+/// sends several at once quinn makes room for ten, and keeps that for the life of the connection, however
+/// idle it is.
+const ALONE: usize = 64 << 10;
+
+thread_local! {
+    /// What the connection that is driven by this thread now has sent.
+    static SENT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Tokio, and what each connection has sent.
+#[derive(Debug)]
+struct Driving;
+
+impl Runtime for Driving {
+    fn new_timer(&self, at: std::time::Instant) -> Pin<Box<dyn AsyncTimer>> {
+        TokioRuntime.new_timer(at)
+    }
+
+    fn spawn(&self, mut driver: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        let mut sent = 0;
+        tasks::spawn(poll_fn(move |cx| {
+            let around = SENT.replace(sent);
+            let poll = driver.as_mut().poll(cx);
+            sent = SENT.replace(around);
+            poll
+        }));
+    }
+
+    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn now(&self) -> std::time::Instant {
+        TokioRuntime.now()
     }
 }
 

@@ -8,8 +8,11 @@ use quinn::{AckFrequencyConfig, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use super::MTU;
 
-/// Streams that a peer may have open: each costs ~100 bytes of an idle connection.
-const BIDI: u32 = 128;
+/// Streams that a client may have open, once it has opened one beside the lane.
+pub(super) const BIDI: u32 = 128;
+/// And before that, since quinn has memory for each that may be opened: 128 of them are 10 KiB of an idle
+/// connection, and these 1 KiB.
+const FIRST_BIDI: u32 = 12;
 /// Large replies under way to a client.
 const UNI: u32 = 64;
 /// Bytes in flight on one stream; must stay below 2.4 MB, where quinn-proto's bound on gaps begins to
@@ -44,7 +47,7 @@ fn transport(mtu: u16) -> TransportConfig {
         .ack_frequency_config(Some(acks))
         .initial_mtu(FIRST_MTU)
         .mtu_discovery_config(Some(discovery))
-        .max_concurrent_bidi_streams(VarInt::from_u32(BIDI))
+        .max_concurrent_bidi_streams(VarInt::from_u32(FIRST_BIDI))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(WINDOW))
         .send_window(WINDOW.into())

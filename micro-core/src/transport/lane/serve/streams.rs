@@ -1,18 +1,21 @@
 //! Calls on streams of their own, the server's side: streaming calls and large bodies.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::{Served, arrived, end};
-use crate::call::Outcome;
+use crate::call::{BoxFuture, Outcome};
 use crate::status::{Executed, Status};
-use crate::stream::{self as items, Items};
+use crate::stream::{self as items, Items, Outbound};
 use crate::transport::LONGEST_CALL;
 use crate::transport::lane::stream::{FrameError, Outgoing, frame, poll_frame, pump, splitter};
-use crate::transport::lane::{Close, Link, Receiving};
+use crate::transport::lane::{Close, Link, Receiving, Sending};
 use crate::wire::{Frame, Open, Splitter, WireError};
 
 /// The beginning of an own stream must arrive within this, or at [`PACE`].
@@ -21,6 +24,8 @@ const FIRST_FRAME: Duration = Duration::from_secs(2);
 const PACE: usize = 1024;
 /// How long the end of a call may take to be read after its deadline.
 const GRACE: Duration = Duration::from_secs(5);
+/// Turns of a handler and of what writes its items, before others have theirs.
+const TURNS: usize = 8;
 /// Own streams that may end without a call, and how many more each second: nghttp2's figures for
 /// requests that are reset as soon as they are made.
 const EMPTY_STREAMS: f64 = 1_000.0;
@@ -64,7 +69,7 @@ impl<L: Link> Served<L> {
         let stopped = send.stopped();
         let run = async {
             let outcome = self.run_stream(open, receive, splitter, &mut send).await;
-            if send.frames([Frame::End(end(correlation, outcome))]).await.is_ok() {
+            if send.frames([Frame::End(end(correlation, outcome))], 0).await.is_ok() {
                 send.finish();
             }
         };
@@ -103,11 +108,41 @@ impl<L: Link> Served<L> {
         }
         let run = self.dispatch.call(&route, call);
         let Some(outbound) = outbound else { return run.await };
-        // Side by side in one task: the handler goes on while its items are written, and what it sent
-        // is written before its end. A failed write is a client that is gone, which ends `stream`.
-        let (outcome, _) = tokio::join!(run, pump(outbound, send));
-        outcome
+        beside(run, outbound, send).await
     }
+}
+
+/// Runs a handler and writes its items, in one task: it goes on while they are written, and what it sent is
+/// written before its end. A failed write is a client that is gone, which ends `stream`.
+async fn beside<S: Sending>(
+    mut run: BoxFuture<'static, Outcome>,
+    outbound: Outbound,
+    send: &mut Outgoing<S>,
+) -> Outcome {
+    let again = AtomicBool::new(false);
+    let mut pump = pin!(pump(outbound, send, Some(&again)));
+    let (mut outcome, mut pumped) = (None, false);
+    poll_fn(|cx| {
+        for _ in 0..TURNS {
+            if outcome.is_none()
+                && let Poll::Ready(end) = run.as_mut().poll(cx)
+            {
+                outcome = Some(end);
+            }
+            pumped = pumped || pump.as_mut().poll(cx).is_ready();
+            match outcome.take() {
+                Some(end) if pumped => return Poll::Ready(end),
+                end => outcome = end,
+            }
+            // A handler that waited for room has some now, and its next items join these.
+            if pumped || !again.swap(false, Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }
 
 /// What is left of the streams that may end without a call.
