@@ -3,13 +3,14 @@
 //! `cargo test --release -p micro-tests --test it -- blocked --nocapture` prints how long they wait.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use micro_core::identity::DevCa;
 use micro_core::transport::quic::Quic;
 use micro_core::transport::{Address, Transport};
 use micro_tests::conformance::transport::{packed, request};
 use micro_tests::lab::Lab;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::conformance::transport::Directory;
 
@@ -28,12 +29,12 @@ async fn neighbours_are_answered_while_a_handler_blocks_its_thread() {
     let connection = transport.connect(&listener.address(), "lab").await.expect("connects");
     let mut waits = Vec::new();
     for round in 0..ROUNDS + 2 {
-        let blocking = Arc::clone(&connection);
-        let blocking = tokio::spawn(async move {
-            blocking.call(&request("block", packed(BLOCKS))).await.expect("answers")
+        let (caller, mut blocking) = (Arc::clone(&connection), JoinSet::new());
+        blocking.spawn(async move {
+            caller.call(&request("block", packed(BLOCKS))).await.expect("answers");
         });
         let mut meanwhile = 0;
-        while !blocking.is_finished() {
+        while blocking.try_join_next().is_none() {
             let began = Instant::now();
             connection.call(&request("echo", "")).await.expect("answers");
             meanwhile += 1;
