@@ -64,7 +64,7 @@ async fn known(session: &Session, wanted: &Wanted) {
 }
 
 fn print(message: &Message, out: &mut Output) -> Result<(), Failure> {
-    let Message { id, topic, key, encoding, metadata: _, body } = message;
+    let Message { id, topic, key, encoding, correlation: _, metadata: _, body } = message;
     let body = codec::decode_value(*encoding, body).unwrap_or_else(|status| {
         eprintln!("{topic}: {}", crate::output::plain(status.message()));
         Value::Null

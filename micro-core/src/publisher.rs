@@ -15,7 +15,7 @@ use crate::metadata::Metadata;
 use crate::status::{Result, Status};
 use crate::topic::Topic;
 
-/// Metadata of a message: the correlation id of the call that published it.
+/// Metadata of a message that comes from elsewhere: the correlation id of what caused it.
 pub const CORRELATION: &str = "micro-correlation";
 
 /// How long a publish outside of any call may take: the default deadline of calls.
@@ -61,8 +61,15 @@ impl Publisher {
         metadata: Metadata,
     ) -> Result<()> {
         let inherited = Context::inherited();
-        let mut message = Message { id: Id::random(), topic, key, encoding, metadata, body };
-        correlate(&mut message, inherited.as_ref().map(|scope| scope.correlation))?;
+        let mut metadata = metadata;
+        // What came with the message wins: a relay keeps the id of the origin.
+        let origin = metadata.get(CORRELATION).and_then(|id| id.parse().ok());
+        if origin.is_some() {
+            metadata.remove(CORRELATION);
+        }
+        let correlation = origin.or(inherited.as_ref().map(|scope| scope.correlation));
+        let id = Id::random();
+        let message = Message { id, topic, key, encoding, correlation, metadata, body };
         self.send(message, inherited.map(|scope| scope.deadline)).await
     }
 
@@ -92,27 +99,15 @@ impl Context {
 }
 
 fn message<E: Event>(event: E, correlation: Option<Id>) -> Result<Message> {
-    let mut message = Message {
+    Ok(Message {
         id: Id::random(),
         topic: Topic::parse(E::TOPIC)?,
         key: event.key(),
         encoding: Encoding::MessagePack,
+        correlation,
         metadata: Metadata::new(),
         body: codec::encode(Encoding::MessagePack, &event)?,
-    };
-    correlate(&mut message, correlation)?;
-    Ok(message)
-}
-
-/// What came with the message wins: a relay keeps the id of the origin.
-fn correlate(message: &mut Message, correlation: Option<Id>) -> Result<()> {
-    match correlation {
-        Some(id) if message.metadata.get(CORRELATION).is_none() => message
-            .metadata
-            .insert(CORRELATION, id.to_string())
-            .map_err(|error| Status::invalid_argument(error.to_string())),
-        _ => Ok(()),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -151,7 +146,7 @@ mod tests {
         let mut subscription = all(&broker).await;
         let publisher = Publisher::new(Arc::new(broker));
         let mut context = Context::new(Duration::from_secs(1));
-        let correlation = context.correlation().to_string();
+        let correlation = context.correlation();
         context.scope(publisher.publish(OrderCreated { id: 1 })).await.expect("publishes");
         context.insert(publisher.clone());
         context.publish(OrderCreated { id: 2 }).await.expect("publishes");
@@ -164,8 +159,7 @@ mod tests {
             let event: OrderCreated =
                 codec::decode(message.encoding, &message.body).expect("decodes");
             assert_eq!(event, OrderCreated { id });
-            let expected = (id < 3).then_some(correlation.as_str());
-            assert_eq!(message.metadata.get(CORRELATION), expected);
+            assert_eq!(message.correlation, (id < 3).then_some(correlation));
             delivery.ack();
         }
     }
@@ -176,13 +170,14 @@ mod tests {
         let mut subscription = all(&broker).await;
         let publisher = Publisher::new(Arc::new(broker));
         let mut metadata = Metadata::new();
-        metadata.insert(CORRELATION, "origin").expect("valid");
+        let origin = Id::random();
+        metadata.insert(CORRELATION, origin.to_string()).expect("valid");
         let topic = Topic::parse("raw").expect("topic");
         let publish =
             publisher.publish_raw(topic, Encoding::Json, Bytes::from_static(b"1"), None, metadata);
         Context::new(Duration::from_secs(1)).scope(publish).await.expect("publishes");
         let delivery = subscription.next().await.expect("open");
-        assert_eq!(delivery.message.metadata.get(CORRELATION), Some("origin"));
+        assert_eq!(delivery.message.correlation, Some(origin));
     }
 
     #[tokio::test]

@@ -1,10 +1,12 @@
 //! Topics: dotted names, and the patterns that match them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::status::Status;
 
-/// A concrete topic: 1 to 16 tokens of `a-z A-Z 0-9 _ -` joined by dots, at most 255 bytes.
+/// A concrete topic: 1 to 16 tokens of `a-z A-Z 0-9 _ -` joined by dots, at most 255 bytes. Cheap to clone.
 ///
 /// ```
 /// use micro_core::Topic;
@@ -13,12 +15,12 @@ use crate::status::Status;
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Topic(String);
+pub struct Topic(Arc<str>);
 
 /// A pattern: like a topic, where a token `*` stands for one token and a last `>` for all that follow.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Pattern(String);
+pub struct Pattern(Arc<str>);
 
 /// Bytes of the longest topic or pattern.
 pub const MAX_TOPIC: usize = 255;
@@ -35,7 +37,7 @@ macro_rules! words {
             pub fn parse(text: impl Into<String>) -> Result<Self, Status> {
                 let text = text.into();
                 match problem(&text, $wild) {
-                    None => Ok(Self(text)),
+                    None => Ok(Self(text.into())),
                     Some(problem) => {
                         let shown: String = text.chars().take(MAX_TOPIC).collect();
                         Err(Status::invalid_argument(format!("{} {shown:?} {problem}", $what)))
@@ -59,7 +61,7 @@ macro_rules! words {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().into()
             }
         }
 
@@ -85,7 +87,7 @@ impl Pattern {
 impl Topic {
     /// Where messages of this topic go that could not be handled.
     pub fn dead(&self) -> Self {
-        Self(format!("{}.dead", self.0))
+        Self(format!("{}.dead", self.0).into())
     }
 }
 

@@ -239,9 +239,20 @@ where
             let lost = tally.reached().await;
             anyhow::Ok((begun.elapsed().as_secs_f64(), lost))
         };
-        let probe = (PROBE / all).max(10);
-        let (seconds, _) = publish(probe).await?;
+        // Who connects only when there is something to send does so first, and finds in peace how large
+        // the datagrams may be: a round trip for each guess, and under load those are long. Then twice as
+        // many, until they take long enough to tell the rate, and once more for that.
+        let mut probe = (PROBE / all).max(10);
+        publish(probe).await?;
+        tokio::time::sleep(SETTLE).await;
         let fits = |count: u64, took: f64, time: f64| ((count as f64 / took * time) as u64).max(1);
+        let seconds = loop {
+            let (seconds, _) = publish(probe).await?;
+            if seconds > client.measure.seconds * 0.1 {
+                break seconds;
+            }
+            probe *= 2;
+        };
         let warm = fits(probe, seconds, client.measure.seconds * 0.3);
         let (seconds, _) = publish(warm).await?;
         let count = fits(warm, seconds, client.measure.seconds);

@@ -1,7 +1,9 @@
 //! Subscriptions of services: from the broker through the interceptors to the user's function.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::mem::take;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -13,20 +15,26 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::broker::{Broker, Delivery, Message, Subscribe, Subscription};
-use crate::call::{Incoming, Side, Target};
+use crate::call::{Incoming, Outcome, Side, Target};
 use crate::context::{Context, Scope};
 use crate::id::Id;
-use crate::publisher;
 use crate::server::Server;
 use crate::service::SubscriptionDescriptor;
 use crate::status::{Result, Status};
 use crate::topic::Pattern;
+use crate::transport::Begun;
 
 /// How long a handler may take for one event; the broker then gives it to another.
 const ACK_WAIT: Duration = Duration::from_secs(30);
 
-/// Messages that are begun before other tasks get their turn.
-const TURN: usize = 64;
+/// Messages that are begun between looks at the clock.
+const RUN: usize = 64;
+/// Messages that are begun before other tasks get their turn, unless they take longer than [`LONG`]. What
+/// was handled is acknowledged once a turn, so that longer ones cost less.
+const TURN: usize = 8 * RUN;
+const LONG: Duration = Duration::from_micros(500);
+/// Messages of one subscription that are handled at a time; more wait where they are, or go to others.
+const AT_ONCE: usize = 256;
 /// Handlers that take longer before they wait, on average of a turn, should have a task each, so that
 /// several run side by side: a task costs less than a tenth of that.
 const SLOW: Duration = Duration::from_micros(50);
@@ -49,12 +57,10 @@ impl Subscriptions {
         let mut taken = HashMap::new();
         for (service, descriptor) in server.router().descriptors().enumerate() {
             for (index, subscription) in descriptor.subscriptions.iter().enumerate() {
-                let asked = subscribe(subscription, descriptor.name)?;
-                let group = asked.group.clone();
+                let group = subscription.group.unwrap_or(descriptor.name);
+                let asked = subscribe(subscription, group)?;
                 let name = format!("{}.{}", descriptor.name, subscription.handler);
-                if let Some(other) =
-                    taken.insert((asked.pattern.clone(), group.clone()), name.clone())
-                {
+                if let Some(other) = taken.insert((asked.pattern.clone(), group), name.clone()) {
                     return Err(Status::failed_precondition(format!(
                         "`{other}` and `{name}` would share the messages of `{}` in the group `{group}`\n  \
                          help: give one of them a group of its own: `#[subscribe(group = \"..\")]`",
@@ -62,7 +68,8 @@ impl Subscriptions {
                     )));
                 }
                 let deliveries = broker.subscribe(asked).await.map_err(|e| e.into_status())?;
-                let to = Subscriber { server: server.clone(), service, index, group };
+                let (server, topic) = (server.clone(), subscription.topic);
+                let to = Subscriber { server, service, index, group, topic };
                 all.running.spawn(to.run(deliveries, all.stop.subscribe()));
             }
         }
@@ -78,11 +85,11 @@ impl Subscriptions {
     }
 }
 
-fn subscribe(subscription: &SubscriptionDescriptor, service: &str) -> Result<Subscribe> {
+fn subscribe(subscription: &SubscriptionDescriptor, group: &str) -> Result<Subscribe> {
     Ok(Subscribe {
         // The pattern selects and the type decides: messages of other topics would not decode.
         pattern: Pattern::parse(subscription.topic)?,
-        group: subscription.group.unwrap_or(service).to_owned(),
+        group: group.to_owned(),
         broadcast: subscription.broadcast,
     })
 }
@@ -91,7 +98,8 @@ struct Subscriber {
     server: Server,
     service: usize,
     index: usize,
-    group: String,
+    group: &'static str,
+    topic: &'static str,
 }
 
 /// What handles the messages of a subscription: where they are taken, as long as handlers do not wait.
@@ -121,29 +129,67 @@ impl Subscriber {
         while waiting.join_next().await.is_some() {}
     }
 
-    async fn handle(self: Arc<Self>, delivery: Delivery) {
-        let call = self.call(&delivery.message);
-        match self.server.deliver(self.service, self.index, call).await {
-            Ok(_) => delivery.ack(),
-            Err(status) => {
-                tracing::warn!(topic = %delivery.message.topic, group = %self.group, attempt = delivery.attempt, %status, "a subscriber failed");
-                delivery.nack(status.to_string());
+    /// Begins to handle a message, and ends it if it does not have to wait.
+    fn begin(
+        self: &Arc<Self>,
+        mut delivery: Delivery,
+        now: Instant,
+        cx: &mut TaskContext<'_>,
+    ) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
+        let event = self.event(&mut delivery.message, now);
+        match self.server.deliver(self.service, self.index, event, cx) {
+            Begun::Ended(outcome) => {
+                self.ended(delivery, outcome);
+                None
+            }
+            Begun::Waits(rest) => {
+                let this = Arc::clone(self);
+                Some(async move { this.ended(delivery, rest.in_time().await) })
             }
         }
     }
 
-    fn call(&self, message: &Message) -> Incoming {
-        let correlation = message.metadata.get(publisher::CORRELATION);
-        let correlation = correlation.and_then(|id| id.parse().ok()).unwrap_or_else(Id::random);
-        let deadline = Instant::now() + ACK_WAIT;
-        let mut context = Context::with_scope(Scope { deadline, correlation, repeated: false });
-        context.set_metadata(message.metadata.clone());
+    /// Handles a message in a task of its own.
+    async fn handle(self: Arc<Self>, delivery: Delivery) {
+        let mut delivery = Some(delivery);
+        let rest = poll_fn(|cx| {
+            // Ready at its first poll, it is not polled again.
+            let begun = delivery.take().and_then(|d| self.begin(d, Instant::now(), cx));
+            Poll::Ready(begun)
+        });
+        if let Some(rest) = rest.await {
+            rest.await;
+        }
+    }
+
+    fn ended(&self, delivery: Delivery, outcome: Outcome) {
+        let Err(status) = outcome else { return delivery.ack() };
+        let (topic, group, attempt) = (&delivery.message.topic, self.group, delivery.attempt);
+        tracing::warn!(%topic, group, attempt, %status, "a subscriber failed");
+        delivery.nack(status.to_string());
+    }
+
+    fn event(&self, message: &mut Arc<Message>, now: Instant) -> Incoming {
+        // Whoever else has the message still needs it whole.
+        let (metadata, body) = match Arc::get_mut(message) {
+            Some(Message { metadata, body, .. }) => (take(metadata), take(body)),
+            None => (message.metadata.clone(), message.body.clone()),
+        };
+        let correlation = message.correlation.unwrap_or_else(Id::random);
+        let scope = Scope { deadline: now + ACK_WAIT, correlation, repeated: false };
+        let mut context = Context::with_scope(scope);
+        context.set_metadata(metadata);
+        // All are of the type's own topic as long as that is what was subscribed to.
+        let topic = match message.topic.as_str() {
+            topic if topic == self.topic => Cow::Borrowed(self.topic),
+            other => Cow::Owned(other.to_owned()),
+        };
         Incoming {
-            target: Target::new(self.group.clone(), message.topic.as_str().to_owned()),
+            target: Target::new(self.group, topic),
             side: Side::Subscriber,
             context,
             encoding: message.encoding,
-            body: message.body.clone(),
+            body,
             inbound: None,
             outbound: None,
         }
@@ -159,11 +205,18 @@ impl Handling {
     fn poll(&mut self, subscriber: &Arc<Subscriber>, cx: &mut TaskContext<'_>) -> Poll<()> {
         while let Poll::Ready(Some(_)) = self.waiting.poll_join_next(cx) {}
         let began = Instant::now();
+        let mut now = began;
         let slow = self.slow_until.is_some_and(|until| began < until);
         let mut count = 0;
         let polled = loop {
-            if count == TURN {
-                cx.waker().wake_by_ref();
+            if count > 0 && count % RUN == 0 {
+                now = Instant::now();
+                if count >= TURN || now - began > LONG {
+                    cx.waker().wake_by_ref();
+                    break Poll::Pending;
+                }
+            }
+            if self.waiting.len() >= AT_ONCE {
                 break Poll::Pending;
             }
             let delivery = match Pin::new(&mut self.deliveries).poll_next(cx) {
@@ -172,10 +225,11 @@ impl Handling {
                 Poll::Pending => break Poll::Pending,
             };
             count += 1;
-            let mut run = Box::pin(Arc::clone(subscriber).handle(delivery));
-            // What it waits for wakes the task that polled it last.
-            if slow || run.as_mut().poll(cx).is_pending() {
-                self.waiting.spawn(run);
+            if slow {
+                self.waiting.spawn(Arc::clone(subscriber).handle(delivery));
+            } else if let Some(rest) = subscriber.begin(delivery, now, cx) {
+                // What it waits for wakes the task that polled it last.
+                self.waiting.spawn(rest);
             }
         };
         if count > 0 && !slow {

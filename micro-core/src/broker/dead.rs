@@ -83,6 +83,7 @@ mod tests {
             topic: Topic::parse("orders.created").expect("topic"),
             key: Some("7".into()),
             encoding: Encoding::Json,
+            correlation: None,
             metadata,
             body: Bytes::from_static(b"{}"),
         }

@@ -92,6 +92,8 @@ pub struct Message {
     pub key: Option<String>,
     /// How the body is encoded.
     pub encoding: Encoding,
+    /// The call that it came from, under whose id everything that follows from it is logged.
+    pub correlation: Option<Id>,
     /// What travels beside the body.
     pub metadata: Metadata,
     /// The event.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::{Inner, Running, counts};
@@ -63,6 +63,35 @@ pub(super) fn begin(
         Err(refused) => {
             let refused = Err(refused.with_correlation(scope.correlation));
             Begun::Ended(ended(method, refused, *now - began))
+        }
+    }
+}
+
+/// Runs an event until it has to wait for the first time, with its panics caught.
+pub(super) fn begin_event(
+    inner: &Inner,
+    (service, subscription): (usize, usize),
+    event: Incoming,
+    cx: &mut TaskContext<'_>,
+) -> Begun {
+    let mut event = event;
+    event.context.set_shared(Arc::clone(&inner.shared));
+    let scope = event.context.scope_of_call();
+    let first = || {
+        let mut run = inner.router.deliver(service, subscription, event);
+        match run.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Polled::Ended(outcome),
+            Poll::Pending => Polled::Waits(run),
+        }
+    };
+    let polled = catch_unwind(AssertUnwindSafe(|| scope.enter(first)))
+        .unwrap_or_else(|panic| Polled::Ended(Err(panicked(&*panic, scope.correlation))));
+    match polled {
+        Polled::Ended(outcome) => Begun::Ended(settle(outcome, scope.correlation)),
+        Polled::Waits(run) => {
+            let Scope { deadline, correlation, .. } = scope;
+            let run = Box::pin(async move { settle(guarded(run, scope).await, correlation) });
+            Begun::Waits(Rest { run, deadline, correlation })
         }
     }
 }
@@ -166,21 +195,14 @@ pub(super) fn count(method: &Method, error: Option<Code>, took: Duration) {
     tracing::debug!(target: "micro::call", code, ?took, "ended");
 }
 
-/// Runs a handler as a part of its call.
-///
-/// # Errors
-/// `DeadlineExceeded` when it was ended at its deadline, `Internal` when it panicked.
-pub(super) async fn guarded(run: BoxFuture<'static, Outcome>, scope: Scope) -> Result<Outcome> {
-    let mut run = pin!(timeout_at(scope.deadline, scope.run(run)));
-    let polled = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    match polled.await {
-        Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(_)) => Err(too_late(scope.correlation)),
-        Err(panic) => Err(panicked(&*panic, scope.correlation)),
-    }
+/// Runs a subscriber as a part of its event: `Internal` when it panics.
+async fn guarded(run: BoxFuture<'static, Outcome>, scope: Scope) -> Outcome {
+    let mut run = pin!(scope.run(run));
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic, scope.correlation))))
+    })
+    .await
 }
 
 /// An outcome as it travels: a status under the call's correlation id. The cause stays in the log.

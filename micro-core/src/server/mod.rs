@@ -62,19 +62,15 @@ impl Server {
         stats.collect()
     }
 
-    /// Runs an event through the interceptors to a subscriber.
-    pub(crate) async fn deliver(
+    /// Begins to run an event through the interceptors to a subscriber.
+    pub(crate) fn deliver(
         &self,
         service: usize,
         subscription: usize,
-        call: Incoming,
-    ) -> Outcome {
-        let mut call = call;
-        call.context.set_shared(Arc::clone(&self.0.shared));
-        let scope = call.context.scope_of_call();
-        let run = self.0.router.deliver(service, subscription, call);
-        let outcome = call::guarded(run, scope).await.flatten();
-        call::settle(outcome, scope.correlation)
+        event: Incoming,
+        cx: &mut Context<'_>,
+    ) -> Begun {
+        call::begin_event(&self.0, (service, subscription), event, cx)
     }
 }
 

@@ -636,6 +636,7 @@ fn message(topic: &str, n: u32) -> Message {
         topic: Topic::parse(topic).expect("topic"),
         key: None,
         encoding: Encoding::Json,
+        correlation: None,
         metadata: Metadata::new(),
         body: Bytes::copy_from_slice(&n.to_be_bytes()),
     }

@@ -44,9 +44,10 @@ impl Peer for Ours {
         let settings = settings::of(&client.variant)?;
         if client.variant == "fanout" {
             let publisher = Conn::open(settings.clone()).await?;
+            let registry = events::registry()?;
             return client
                 .fan_out(
-                    |tally| Subscriber::start(settings.clone(), tally),
+                    |tally| Subscriber::start(settings.clone(), Arc::clone(&registry), tally),
                     |count, size| publisher.publish(count, size),
                 )
                 .await;

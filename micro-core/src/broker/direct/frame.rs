@@ -26,6 +26,7 @@ mod kind {
 mod flag {
     pub(super) const BROADCAST: u8 = 1;
     pub(super) const KEY: u8 = 1;
+    pub(super) const CORRELATION: u8 = 2;
 }
 
 mod outcome {
@@ -60,7 +61,11 @@ pub(super) enum Up {
 
 /// Messages one after the other, each behind its length.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Records(Bytes);
+pub(super) struct Records {
+    item: Bytes,
+    /// Where the next one begins.
+    at: usize,
+}
 
 /// Pairs of a first number and a count.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,29 +80,39 @@ pub(super) fn begin_events(out: &mut BytesMut, number: u32, attempt: u32) {
 
 /// A message behind its length: the same bytes for every subscriber.
 pub(super) fn record(message: &Message) -> Bytes {
-    let Message { id, topic, key, encoding, metadata, body } = message;
-    let mut out = BytesMut::with_capacity(64 + topic.as_str().len() + body.len());
+    let mut out = BytesMut::with_capacity(64 + message.topic.as_str().len() + message.body.len());
+    put_record(&mut out, message);
+    out.freeze()
+}
+
+/// As [`record`], behind others.
+pub(super) fn put_record(out: &mut BytesMut, message: &Message) {
+    let Message { id, topic, key, encoding, correlation, metadata, body } = message;
+    let begin = out.len();
     out.put_u32_le(0);
     out.put_u128_le(id.as_u128());
     out.put_u8(*encoding as u8);
-    out.put_u8(if key.is_some() { flag::KEY } else { 0 });
-    put_name(&mut out, topic.as_str());
+    let flags = [(key.is_some(), flag::KEY), (correlation.is_some(), flag::CORRELATION)];
+    out.put_u8(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum());
+    put_name(out, topic.as_str());
     if let Some(key) = key {
         // At most 1 KiB, as publishing checks.
         out.put_u16_le(key.len() as u16);
         out.put_slice(key.as_bytes());
     }
+    if let Some(correlation) = correlation {
+        out.put_u128_le(correlation.as_u128());
+    }
     // Metadata keeps its own limits: 64 entries, keys of 64 bytes, values of 4 KiB.
     out.put_u8(metadata.len() as u8);
     for (key, value) in metadata.iter() {
-        put_name(&mut out, key);
+        put_name(out, key);
         out.put_u16_le(value.len() as u16);
         out.put_slice(value.as_bytes());
     }
     out.put_slice(body);
-    let length = (out.len() - 4) as u32;
-    out[..4].copy_from_slice(&length.to_le_bytes());
-    out.freeze()
+    let length = (out.len() - begin - 4) as u32;
+    out[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
 }
 
 /// An item that gives a subscription its number.
@@ -161,7 +176,7 @@ impl Down {
             kind::EVENTS => Self::Events {
                 number: u32(&mut from)?,
                 attempt: u32(&mut from)?,
-                records: Records(from),
+                records: Records { item: from, at: 0 },
             },
             _ => Self::Unknown,
         })
@@ -192,28 +207,53 @@ impl Up {
 }
 
 impl Records {
-    /// The next record; its body is a part of it, not a copy.
-    pub(super) fn next(&mut self) -> Result<Option<Record>> {
-        if self.0.is_empty() {
+    /// How many there are.
+    pub(super) fn count(&self) -> Result<usize> {
+        let (mut from, mut count): (&[u8], usize) = (&self.item[self.at..], 0);
+        while !from.is_empty() {
+            let length = length(&mut from)?;
+            from = &from[length..];
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The next record.
+    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>> {
+        let mut from = &self.item[self.at..];
+        if from.is_empty() {
             return Ok(None);
         }
-        let length = u32(&mut self.0)? as usize;
-        if length > MAX_RECORD || length > self.0.len() {
-            return Err(broken());
-        }
-        Ok(Some(Record(self.0.split_to(length))))
+        let length = length(&mut from)?;
+        let begin = self.item.len() - from.len();
+        self.at = begin + length;
+        Ok(Some(Record { item: &self.item, begin, end: self.at }))
     }
 }
 
-/// One message as it came.
-pub(super) struct Record(Bytes);
+/// The length of a record, which lies behind it.
+fn length(from: &mut &[u8]) -> Result<usize> {
+    let length = u32(from)? as usize;
+    if length > MAX_RECORD || length > from.len() {
+        return Err(broken());
+    }
+    Ok(length)
+}
 
-impl Record {
-    /// The message, if `to` may have it. `last` is the topic of the one before, most likely the same.
+/// One message as it came: a part of its item.
+pub(super) struct Record<'a> {
+    item: &'a Bytes,
+    begin: usize,
+    end: usize,
+}
+
+impl Record<'_> {
+    /// The message, if `to` may have it; its body is a part of the item, not a copy. `last` is the topic of
+    /// the one before, most likely the same.
     pub(super) fn read(self, to: &Subscribe, last: &mut Option<Topic>) -> Result<Message> {
-        let whole = self.0;
-        let mut from: &[u8] = &whole;
-        let id = from.try_get_u128_le().map_err(|_| broken())?;
+        let Self { item, begin, end } = self;
+        let mut from = &item[begin..end];
+        let id = u128(&mut from)?;
         let (encoding, flags) = (u8(&mut from)?, u8(&mut from)?);
         let Some(encoding) = Encoding::from_number(encoding) else {
             return Err(Status::invalid_argument("the encoding of the message is not known"));
@@ -235,6 +275,10 @@ impl Record {
             let length = u16(&mut from)?;
             key = Some(text(&mut from, length.into())?.to_owned());
         }
+        let mut correlation = None;
+        if flags & flag::CORRELATION != 0 {
+            correlation = Some(Id::from_u128(u128(&mut from)?));
+        }
         let mut metadata = Metadata::new();
         for _ in 0..u8(&mut from)? {
             let key = name(&mut from)?;
@@ -244,8 +288,9 @@ impl Record {
                 .insert(key, value)
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
         }
-        let body = whole.slice(whole.len() - from.len()..);
-        let message = Message { id: Id::from_u128(id), topic, key, encoding, metadata, body };
+        let body = item.slice(end - from.len()..end);
+        let id = Id::from_u128(id);
+        let message = Message { id, topic, key, encoding, correlation, metadata, body };
         message.check().map_err(|error| error.into_status())?;
         Ok(message)
     }
@@ -295,7 +340,7 @@ macro_rules! numbers {
         })*
     };
 }
-numbers! { u8 u16 u32 u64 }
+numbers! { u8 u16 u32 u64 u128 }
 
 fn text<'a>(from: &mut &'a [u8], length: usize) -> Result<&'a str> {
     let (text, rest) = from.split_at_checked(length).ok_or_else(broken)?;

@@ -17,6 +17,9 @@ use crate::status::{Result, Status};
 use crate::stream::{ItemSink, Items};
 use crate::topic::Topic;
 
+/// Messages that an item is expected to have.
+const MANY: usize = 256;
+
 /// Runs until the publisher has ended its half and was answered everything. Dropping it does not stop
 /// the handlers of what has come.
 pub(super) async fn serve(inbox: Arc<Inbox>, items: Items, sink: ItemSink) -> Result<()> {
@@ -111,25 +114,25 @@ impl Inbound {
         let Some(declared) = self.declared.get_mut(number as usize) else {
             return Err(Status::invalid_argument("a subscription that was not declared"));
         };
-        let messages = declared.read(records)?;
-        let first = declared.count;
-        declared.count += messages.len() as u64;
-        self.answers.owe(messages.len());
+        // All of them before the first is answered.
+        self.answers.owe(records.count()?);
         let lines = self.inbox.lines(&declared.to);
-        let numbered = (first..).zip(messages).filter_map(|(at, message)| match message {
-            Ok(message) if !lines.is_empty() => Some((at, Arc::new(message))),
-            Ok(_) => {
-                self.answers.answer(number, at, Verdict::Released);
-                None
+        let mut records = records;
+        let mut messages = Vec::with_capacity(MANY);
+        while let Some(record) = records.next()? {
+            let at = declared.count;
+            declared.count += 1;
+            match record.read(&declared.to, &mut declared.topic) {
+                Ok(message) if !lines.is_empty() => messages.push((at, Arc::new(message))),
+                Ok(_) => self.answers.answer(number, at, Verdict::Released),
+                Err(status) => {
+                    let reason = status.message().to_owned();
+                    self.answers.answer(number, at, Verdict::Nack(reason));
+                }
             }
-            Err(status) => {
-                let reason = status.message().to_owned();
-                self.answers.answer(number, at, Verdict::Nack(reason));
-                None
-            }
-        });
+        }
         let now = Instant::now();
-        offer(&lines, numbered, attempt, now, |at| {
+        offer(&lines, messages, attempt, now, |at| {
             let answers = self.answers.clone();
             Origin { answers, number, at, joint: None }
         });
@@ -148,15 +151,20 @@ impl Inbound {
 /// Hands messages to every line; with several, each message is answered when all have handled it.
 fn offer(
     lines: &[Arc<Line>],
-    messages: impl Iterator<Item = (u64, Arc<Message>)>,
+    messages: Vec<(u64, Arc<Message>)>,
     attempt: u32,
     now: Instant,
     origin: impl Fn(u64) -> Origin,
 ) {
     if let [line] = lines {
-        return line.offer(messages.map(|(at, message)| (message, origin(at))), attempt, now);
+        return line.offer(
+            messages.into_iter().map(|(at, message)| (message, origin(at))),
+            attempt,
+            now,
+        );
     }
     let all: Vec<_> = messages
+        .into_iter()
         .map(|(at, message)| {
             let joint = Joint { left: lines.len(), failure: None };
             let joint = Some(Arc::new(Mutex::new(joint)));
@@ -165,16 +173,5 @@ fn offer(
         .collect();
     for line in lines {
         line.offer(all.iter().cloned(), attempt, now);
-    }
-}
-
-impl Declared {
-    /// The messages of an item, and of those that are none what is wrong with them.
-    fn read(&mut self, mut records: Records) -> Result<Vec<Result<Message>>> {
-        let mut messages = Vec::new();
-        while let Some(record) = records.next()? {
-            messages.push(record.read(&self.to, &mut self.topic));
-        }
-        Ok(messages)
     }
 }

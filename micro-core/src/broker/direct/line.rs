@@ -12,11 +12,12 @@ use super::answers::Answers;
 use super::inbox::ACCEPT_WAIT;
 use crate::broker::memory::Recent;
 use crate::broker::{Delivery, Message, Settle, Verdict};
+use crate::id::Id;
 use crate::sync::lock;
 
 /// Messages from others that one subscription has here, handled or waiting: 16 publishers with a full
 /// window. One more is given back, and its publisher tries again or elsewhere.
-const MAX_ITEMS: usize = 1024;
+pub(super) const MAX_ITEMS: usize = 16 * 1024;
 /// Bytes of their bodies, likewise.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -34,10 +35,12 @@ struct State {
 }
 
 struct Item {
-    message: Arc<Message>,
+    id: Id,
+    size: usize,
+    /// Until it is taken.
+    message: Option<Arc<Message>>,
     attempt: u32,
     arrived: Instant,
-    taken: bool,
     origin: Origin,
     /// Others that sent the same message meanwhile.
     others: Vec<Origin>,
@@ -133,9 +136,9 @@ impl Line {
         let State { items, waiting, readers, .. } = &mut *state;
         if let Some(at) = waiting.pop_front()
             && let Some(item) = items.get_mut(at)
+            && let Some(message) = item.message.take()
         {
-            item.taken = true;
-            let (message, attempt) = (item.message.clone(), item.attempt);
+            let attempt = item.attempt;
             drop(state);
             return Poll::Ready(Delivery::numbered(message, attempt, self.clone(), at as u64));
         }
@@ -168,7 +171,7 @@ impl State {
         let known = !self.recent.insert(message.id);
         // What is sent again may be here although its id has left the window.
         if known || attempt > 1 {
-            let same = |(_, item): &(usize, &mut Item)| item.message.id == message.id;
+            let same = |(_, item): &(usize, &mut Item)| item.id == message.id;
             if let Some((_, item)) = self.items.iter_mut().find(same) {
                 // As often as a message is sent at most: once by each publisher.
                 return match item.others.len() < MAX_ITEMS {
@@ -189,24 +192,24 @@ impl State {
             self.recent.remove(message.id);
             return origin.tell(Verdict::Released);
         }
-        self.bytes += message.body.len();
-        let others = Vec::new();
-        let item = Item { message, attempt, arrived, taken: false, origin, others };
-        let at = self.items.insert(item);
+        let (id, size, others) = (message.id, message.body.len(), Vec::new());
+        self.bytes += size;
+        let message = Some(message);
+        let at = self.items.insert(Item { id, size, message, attempt, arrived, origin, others });
         self.waiting.push_back(at);
     }
 
     /// Takes out what was handled: it is not taken in again.
     fn finish(&mut self, at: usize) -> Item {
         let item = self.items.remove(at);
-        self.bytes -= item.message.body.len();
+        self.bytes -= item.size;
         item
     }
 
     /// Takes out what was not.
     fn remove(&mut self, at: usize) -> Item {
         let item = self.finish(at);
-        self.recent.remove(item.message.id);
+        self.recent.remove(item.id);
         item
     }
 }

@@ -1,6 +1,5 @@
 //! One subscription of another instance, as a member of its group here.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -9,14 +8,16 @@ use tokio::time::Instant;
 
 use super::backoff;
 use super::inbox::ACCEPT_WAIT;
-use crate::broker::memory::{Consumer, Group, Handout, MemoryBroker, Most};
+use super::line::MAX_ITEMS;
+use crate::broker::memory::{Consumer, Group, Handout, MemoryBroker, Most, RUN_BYTES, Ring};
 use crate::broker::{BrokerError, Subscribe, Verdict};
 
-/// What one item of messages holds: enough to fill many packets, little enough to be sent at once.
-const BATCH: Most = Most { messages: 256, bytes: 64 * 1024 };
+/// What one item of messages holds: enough to fill many packets, little enough to be sent at once. It ends
+/// where a run does, if that is near.
+const BATCH: Most = Most { messages: 1_024, bytes: 3 * RUN_BYTES / 2 };
 /// Messages that an instance may leave without an answer; one with more is stuck, and is left. As many
 /// as it takes.
-const MAX_OUT: usize = 1024;
+const MAX_OUT: usize = MAX_ITEMS;
 
 pub(super) struct Member {
     pub(super) to: Subscribe,
@@ -25,9 +26,8 @@ pub(super) struct Member {
     group: Arc<Group>,
     /// Its number on the stream that is open.
     pub(super) number: Option<u32>,
-    /// What was sent and is not answered, from `first` on: number in the group and attempt.
-    out: VecDeque<Option<(u64, u32)>>,
-    first: u64,
+    /// What was sent on the stream and is not answered: number in the group and attempt.
+    out: Ring<Option<(u64, u32)>>,
     /// It could not be given messages: it gets none for a while.
     rest: Option<Instant>,
     /// How often that was, since it last answered.
@@ -58,8 +58,7 @@ impl Member {
             consumer: Some(consumer),
             group,
             number: None,
-            out: VecDeque::new(),
-            first: 0,
+            out: Ring::new(),
             rest: None,
             failures: 0,
             leaving: None,
@@ -81,7 +80,7 @@ impl Member {
     /// Does what is due.
     pub(super) fn tick(&mut self, memory: &MemoryBroker, now: Instant) {
         if self.leaving.is_some_and(|at| at <= now) {
-            self.give_back(Verdict::Lost);
+            self.give_back(&Verdict::Lost);
         }
         if self.rest.is_none_or(|at| now < at) {
             return;
@@ -106,7 +105,7 @@ impl Member {
     /// Takes what is there.
     pub(super) fn poll_take(&mut self, cx: &TaskContext<'_>) -> Taken {
         if self.leaving.is_some() {
-            return if self.out.is_empty() { Taken::Gone } else { Taken::Nothing };
+            return if self.out.len() == 0 { Taken::Gone } else { Taken::Nothing };
         }
         let (None, Some(consumer)) = (self.rest, &self.consumer) else {
             return Taken::Nothing;
@@ -117,7 +116,7 @@ impl Member {
         let mut batch = Vec::new();
         match consumer.poll_take(cx, BATCH, &mut batch) {
             Poll::Ready(true) => {
-                self.out.extend(batch.iter().map(|handout| Some((handout.seq, handout.attempt))));
+                batch.iter().for_each(|sent| self.out.push(Some((sent.seq, sent.attempt))));
                 Taken::Some(batch)
             }
             Poll::Ready(false) => {
@@ -145,21 +144,26 @@ impl Member {
     }
 
     fn answered(&mut self, first: u64, count: u32, verdict: &Verdict) -> bool {
-        let end = self.first + self.out.len() as u64;
-        if first.checked_add(count.into()).is_none_or(|last| last > end) {
+        let Some(end) = first.checked_add(count.into()).filter(|end| *end <= self.out.next())
+        else {
             return false;
-        }
-        let (offset, out) = (self.first, &mut self.out);
+        };
         // What was answered before is not there any more.
-        let range = (first.max(offset) - offset) as usize..;
-        let range = range.start..((first + u64::from(count)).max(offset) - offset) as usize;
-        let answered = out.range_mut(range).filter_map(Option::take);
-        self.group.settle_all(answered.map(|(seq, attempt)| (seq, attempt, verdict.clone())));
-        while let Some(None) = self.out.front() {
-            self.out.pop_front();
-            self.first += 1;
-        }
+        let mut answered = Vec::with_capacity(self.out.len().min(count as usize));
+        self.out.remove_range(first, end, |sent| answered.extend(sent));
+        self.settle(answered, verdict);
         true
+    }
+
+    fn settle(&self, answered: Vec<(u64, u32)>, verdict: &Verdict) {
+        let answered = answered.into_iter();
+        match verdict {
+            Verdict::Ack => self.group.acknowledge(answered.map(|(seq, _)| seq)),
+            other => {
+                let verdicts = answered.map(|(seq, attempt)| (seq, attempt, other.clone()));
+                self.group.settle_all(verdicts);
+            }
+        }
     }
 
     /// It cannot be given messages: others get what it would get. A broadcast has no others.
@@ -175,10 +179,11 @@ impl Member {
     }
 
     /// Ends what is out, before another stream begins.
-    pub(super) fn give_back(&mut self, verdict: Verdict) {
-        let out = std::mem::take(&mut self.out).into_iter().flatten();
-        self.group.settle_all(out.map(|(seq, attempt)| (seq, attempt, verdict.clone())));
-        (self.first, self.number) = (0, None);
+    pub(super) fn give_back(&mut self, verdict: &Verdict) {
+        let mut out = Vec::new();
+        std::mem::replace(&mut self.out, Ring::new()).remove_range(0, u64::MAX, |s| out.extend(s));
+        self.settle(out, verdict);
+        self.number = None;
     }
 }
 

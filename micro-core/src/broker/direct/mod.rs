@@ -25,6 +25,7 @@ use crate::sync::lock;
 use crate::tasks;
 
 mod answers;
+mod book;
 mod frame;
 mod inbound;
 mod inbox;
@@ -200,7 +201,7 @@ struct Both {
 
 /// Messages from others for each look at what this process has published: looking at both each time
 /// would double the cost of each.
-const REMOTE_TURNS: u32 = 16;
+const REMOTE_TURNS: u32 = 64;
 
 impl Stream for Both {
     type Item = Delivery;

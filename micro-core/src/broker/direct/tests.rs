@@ -147,6 +147,7 @@ fn message(n: u128) -> Message {
         topic: Topic::parse("orders").expect("topic"),
         key: None,
         encoding: Encoding::Json,
+        correlation: None,
         metadata: Metadata::new(),
         body: Bytes::from_static(b"1"),
     }

@@ -58,6 +58,12 @@ impl Group {
         self.queue == other.queue
     }
 
+    /// Says that the messages with these numbers were handled.
+    pub(in crate::broker) fn acknowledge(&self, numbers: impl IntoIterator<Item = u64>) {
+        let queue = self.queue;
+        self.shared.update(|state, now, effects| state.acknowledge(queue, numbers, now, effects));
+    }
+
     /// Says what became of deliveries: of each its number, attempt and fate.
     pub(in crate::broker) fn settle_all(
         &self,
@@ -69,7 +75,10 @@ impl Group {
 
 impl Settle for Group {
     fn settle(&self, number: u64, attempt: u32, verdict: Verdict) {
-        self.settle_all([(number, attempt, verdict)]);
+        match verdict {
+            Verdict::Ack => self.acknowledge([number]),
+            verdict => self.settle_all([(number, attempt, verdict)]),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Limits {
     pub retention: Duration,
     /// Subscriptions of this process (1,000). One more is refused.
     pub subscriptions: usize,
-    /// Messages that one member has not acknowledged (64). Then it gets no more.
+    /// Messages that one member has not acknowledged (1,024, or 256 KiB of them). Then it gets no more.
     pub window: usize,
 }
 
@@ -43,7 +43,7 @@ impl Default for Limits {
             remembered: 65_536,
             retention: Duration::from_secs(600),
             subscriptions: 1_000,
-            window: 64,
+            window: 1_024,
         }
     }
 }

@@ -29,12 +29,13 @@ mod topics;
 
 pub(super) use consumer::{Consumer, Group};
 pub use limits::Limits;
+pub(super) use packed::{Packed, RUN_BYTES, Run};
 pub(super) use queue::{Handout, Most};
 pub(super) use recent::Recent;
+pub(super) use ring::Ring;
 pub use state::Stats;
 
 use effects::Effects;
-use packed::Packed;
 use state::State;
 
 /// A broker for the subscribers of this process.
@@ -176,7 +177,7 @@ impl Shared {
         message.check()?;
         // Or a loop of publishes would fill the queues before anybody gets to empty them.
         tokio::task::coop::consume_budget().await;
-        let message = Arc::new(Packed::new(Arc::new(message)));
+        let message = Arc::new(message);
         let deadline = Instant::now() + self.limits.full_wait;
         loop {
             let mut room = std::pin::pin!(self.room.notified());

@@ -1,6 +1,10 @@
 //! The queue of one group: who gets which message next. Plain data, no I/O and no clock of its own.
 //!
-//! Invariant: of all messages with one key exactly one is not [`Place::Behind`], and it is the oldest.
+//! A message that comes is one pointer at the end of `fresh`, whatever there are of them. It is looked at,
+//! and gets an entry, when it is about to be handed out: what is written down of messages is about those
+//! that are on their way.
+//!
+//! Invariant: of all entries with one key exactly one is not [`Place::Behind`], and it is the oldest.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,24 +13,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::effects::{Dead, Effects};
+use super::effects::Effects;
 use super::limits::Limits;
-use super::packed::Packed;
+use super::packed::{Packed, RUN_BYTES};
 use super::recent::Recent;
 use super::ring::Ring;
 use crate::broker::{Message, Verdict};
 
+mod fate;
+
 pub(super) struct Queue {
     limits: Arc<Limits>,
+    /// What was not looked at yet, younger than all that was.
+    fresh: VecDeque<Arc<Packed>>,
     entries: Ring<Entry>,
+    /// Of both.
     bytes: usize,
-    /// What comes from here on was not looked at yet.
-    fresh: u64,
-    /// How many of those may be handed out now.
-    fresh_ready: usize,
-    /// What may be handed out now of the others, oldest first.
+    /// Entries that may be handed out now, oldest first.
     again: BTreeSet<u64>,
-    /// For each key with a message here: those behind its oldest.
+    /// For each key with an entry: those behind its oldest.
     keys: HashMap<String, VecDeque<u64>>,
     /// When messages that failed become ready.
     delayed: BTreeSet<(Instant, u64)>,
@@ -62,7 +67,11 @@ enum Place {
 struct Member {
     id: u64,
     ack_wait: Duration,
+    /// It takes many at a time.
+    in_batches: bool,
+    /// Messages that it has, and their size.
     out: usize,
+    bytes: usize,
     /// It has asked for a message and there was none.
     waiting: Option<Waker>,
     /// What it was given while it waited and has not fetched yet.
@@ -87,13 +96,16 @@ pub(in crate::broker) struct Most {
     pub(in crate::broker) bytes: usize,
 }
 
+/// Bytes that one member has not acknowledged, as [`Limits::window`]; the last message may go beyond. Half
+/// of it is two runs. With twice as much to a hundred members what is under way outgrows the caches.
+const WINDOW_BYTES: usize = 256 * 1024;
+
 impl Queue {
     pub(super) fn new(limits: Arc<Limits>) -> Self {
         Self {
+            fresh: VecDeque::new(),
             entries: Ring::new(),
             bytes: 0,
-            fresh: 0,
-            fresh_ready: 0,
             again: BTreeSet::new(),
             keys: HashMap::new(),
             delayed: BTreeSet::new(),
@@ -108,7 +120,7 @@ impl Queue {
 
     /// Messages that are not acknowledged yet.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.fresh.len() + self.entries.len()
     }
 
     /// Whether somebody waits for room.
@@ -127,8 +139,8 @@ impl Queue {
 
     /// Whether a message of this cost fits. If not, [`Effects::room`] says when to ask again.
     pub(super) fn has_room(&mut self, cost: usize) -> bool {
-        let room = self.entries.len() < self.limits.queue_messages
-            && self.bytes + cost <= self.limits.queue_bytes;
+        let room =
+            self.len() < self.limits.queue_messages && self.bytes + cost <= self.limits.queue_bytes;
         self.refused |= !room;
         room
     }
@@ -138,32 +150,27 @@ impl Queue {
         self.recent.contains(message.id)
     }
 
-    /// Takes a message that is not known and for which there is room.
-    pub(super) fn push(&mut self, message: &Arc<Packed>, now: Instant, effects: &mut Effects) {
-        self.recent.insert(message.message.id);
+    /// Takes a message for which there is room; false when the group has had it already.
+    pub(super) fn push(
+        &mut self,
+        message: &Arc<Packed>,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> bool {
+        if !self.recent.insert(message.message.id) {
+            return false;
+        }
         self.bytes += message.cost;
-        let seq = self.entries.next();
-        let mut place = Place::Ready;
-        if let Some(key) = &message.message.key {
-            match self.keys.get_mut(key) {
-                Some(behind) => {
-                    behind.push_back(seq);
-                    place = Place::Behind;
-                }
-                None => drop(self.keys.insert(key.clone(), VecDeque::new())),
-            }
-        }
-        self.entries.push(Entry { message: message.clone(), attempt: 0, place });
-        if matches!(place, Place::Ready) {
-            self.fresh_ready += 1;
-            self.serve(now, effects);
-        }
+        self.fresh.push_back(message.clone());
+        self.serve(now, effects);
+        true
     }
 
-    pub(super) fn join(&mut self, member: u64, ack_wait: Duration) {
+    pub(super) fn join(&mut self, id: u64, ack_wait: Duration, in_batches: bool) {
         self.turns += 1;
-        let (out, waiting, given, turn) = (0, None, None, self.turns);
-        self.members.push(Member { id: member, ack_wait, out, waiting, given, turn });
+        let (out, bytes, waiting, given, turn) = (0, 0, None, None, self.turns);
+        let member = Member { id, ack_wait, in_batches, out, bytes, waiting, given, turn };
+        self.members.push(member);
     }
 
     /// A member goes. What it was given and did not fetch goes back; what it has out is settled later.
@@ -190,12 +197,8 @@ impl Queue {
         let Some(i) = self.members.iter().position(|m| m.id == member) else {
             return;
         };
-        let (before, mut bytes) = (taken.len(), 0);
-        while taken.len() - before < most.messages && bytes < most.bytes {
-            let Some(handout) = self.take(i, now, effects) else { break };
-            bytes += handout.message.cost;
-            taken.push(handout);
-        }
+        let before = taken.len();
+        self.take(i, now, most, taken, effects);
         let member = &mut self.members[i];
         if taken.len() > before {
             effects.retired.extend(member.waiting.take());
@@ -204,237 +207,123 @@ impl Queue {
         }
     }
 
-    /// One message for the member at this place.
-    fn take(&mut self, i: usize, now: Instant, effects: &mut Effects) -> Option<Handout> {
-        let member = &mut self.members[i];
-        if let Some(seq) = member.given.take() {
-            let Entry { message, attempt, .. } = self.entries.get(seq)?;
-            return Some(Handout { seq, message: message.clone(), attempt: *attempt });
-        }
-        if member.out >= self.limits.window {
-            return None;
-        }
-        let seq = self.next_ready()?;
-        self.hand_out(seq, i, now, effects)
-    }
-
-    /// Hears what became of a delivery. [`Queue::serve`] follows, once for all that were settled.
-    pub(super) fn settle(
+    /// As much as there is for the member at this place, within its window.
+    fn take(
         &mut self,
-        seq: u64,
-        attempt: u32,
-        verdict: Verdict,
+        i: usize,
         now: Instant,
+        most: Most,
+        taken: &mut Vec<Handout>,
         effects: &mut Effects,
     ) {
-        let Some(entry) = self.entries.get(seq) else {
+        let (mut left, mut bytes) = (most.messages, 0);
+        let given = self.members[i].given.take();
+        if let Some((seq, entry)) = given.and_then(|seq| Some((seq, self.entries.get(seq)?))) {
+            (left, bytes) = (left.saturating_sub(1), entry.message.size);
+            taken.push(entry.handout(seq));
+        }
+        let member = &self.members[i];
+        // What was given was the beginning of a batch.
+        if given.is_none() && !member.has_room(&self.limits) {
             return;
-        };
-        let current = matches!(entry.place, Place::Out { .. }) && entry.attempt == attempt;
-        // A late acknowledgement counts: the message was handled, whoever has it now. Of other late
-        // news the queue has known since the wait for the acknowledgement ended.
-        if current || verdict == Verdict::Ack {
-            self.settle_current(seq, verdict, now, effects);
         }
-    }
-
-    /// When [`Queue::tick`] has something to do.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        let delayed = self.delayed.first().map(|(at, _)| *at);
-        [delayed, self.sweep].into_iter().flatten().min()
-    }
-
-    /// Does what is due: delayed messages become ready, and waits for acknowledgements end.
-    pub(super) fn tick(&mut self, now: Instant, effects: &mut Effects) {
-        while let Some((at, seq)) = self.delayed.first().copied()
-            && at <= now
-        {
-            self.lift(seq);
-            self.make_ready(seq);
-        }
-        if self.sweep.is_some_and(|at| at <= now) {
-            self.sweep(now, effects);
-        }
-        self.serve(now, effects);
-    }
-
-    /// Ends the waits for acknowledgements that are over, and finds out when the next one is.
-    fn sweep(&mut self, now: Instant, effects: &mut Effects) {
-        let (mut late, mut next) = (Vec::new(), None::<Instant>);
-        for (seq, entry) in self.entries.until(self.fresh) {
-            match entry.place {
-                Place::Out { until, .. } if until <= now => late.push(seq),
-                Place::Out { until, .. } => next = Some(next.map_or(until, |at| at.min(until))),
-                Place::Behind | Place::Delayed(_) | Place::Ready => {}
-            }
-        }
-        self.sweep = next;
-        for seq in late {
-            let unfetched = self.members.iter().any(|m| m.given == Some(seq));
-            let verdict = if unfetched {
-                Verdict::Released
-            } else {
-                Verdict::Nack("it was not acknowledged in time".into())
-            };
-            self.settle_current(seq, verdict, now, effects);
-        }
-    }
-
-    fn settle_current(&mut self, seq: u64, verdict: Verdict, now: Instant, effects: &mut Effects) {
-        let gone = self.lift(seq);
-        let Some(entry) = self.entries.get_mut(seq) else {
-            return;
-        };
-        let reason = match verdict {
-            Verdict::Ack => {
-                effects.acknowledged += 1;
-                return self.remove(seq, effects);
-            }
-            Verdict::Released => {
-                entry.attempt = entry.attempt.saturating_sub(1);
-                return self.make_ready(seq);
-            }
-            Verdict::Dropped if !gone => Some("it was dropped".to_owned()),
-            Verdict::Nack(reason) => Some(reason),
-            Verdict::Dropped | Verdict::Lost => None,
-        };
-        let attempts = entry.attempt;
-        if attempts >= self.limits.attempts {
-            let reason = reason.unwrap_or_else(|| "its handler vanished".into());
-            let message = entry.message.message.clone();
-            // So that it can be published again once its cause is repaired.
-            self.recent.remove(message.id);
-            effects.dead.push(Dead { message, reason, attempts });
-            return self.remove(seq, effects);
-        }
-        effects.redelivered += 1;
-        if reason.is_none() {
-            return self.make_ready(seq);
-        }
-        let at = now + self.limits.wait_after(attempts);
-        entry.place = Place::Delayed(at);
-        self.delayed.insert((at, seq));
-        effects.due(at);
-    }
-
-    /// Takes a message from where it is; the caller puts it elsewhere. Whether its member is gone.
-    fn lift(&mut self, seq: u64) -> bool {
-        let Some(entry) = self.entries.get_mut(seq) else {
-            return true;
-        };
-        let place = std::mem::replace(&mut entry.place, Place::Behind);
-        match place {
-            Place::Behind => {}
-            Place::Delayed(at) => drop(self.delayed.remove(&(at, seq))),
-            // What was handed out once is not fresh.
-            Place::Ready => drop(self.again.remove(&seq)),
-            Place::Out { member, .. } => {
-                let Some(member) = self.members.iter_mut().find(|m| m.id == member) else {
-                    return true;
-                };
-                member.out -= 1;
-                if member.given == Some(seq) {
-                    member.given = None;
-                }
-            }
-        }
-        false
-    }
-
-    fn make_ready(&mut self, seq: u64) {
-        if let Some(entry) = self.entries.get_mut(seq) {
-            entry.place = Place::Ready;
-            if seq < self.fresh {
-                self.again.insert(seq);
-            } else {
-                self.fresh_ready += 1;
-            }
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.fresh_ready > 0 || !self.again.is_empty()
-    }
-
-    /// The oldest message that may be handed out.
-    fn next_ready(&mut self) -> Option<u64> {
-        // Always older than what is fresh.
-        if let Some(seq) = self.again.pop_first() {
-            return Some(seq);
-        }
-        while self.fresh_ready > 0 {
-            let seq = self.fresh;
-            self.fresh += 1;
-            if self.entries.get(seq).is_some_and(|entry| matches!(entry.place, Place::Ready)) {
-                self.fresh_ready -= 1;
-                return Some(seq);
-            }
-        }
-        None
-    }
-
-    /// Ends a message that was lifted; the next one of its key comes forward.
-    fn remove(&mut self, seq: u64, effects: &mut Effects) {
-        let Some(entry) = self.entries.remove(seq) else {
-            return;
-        };
-        self.bytes -= entry.message.cost;
-        if let Some(key) = &entry.message.message.key {
-            match self.keys.get_mut(key).and_then(VecDeque::pop_front) {
-                Some(next) => self.make_ready(next),
-                None => drop(self.keys.remove(key)),
-            }
-        }
-        // Not at the first free place, or all who wait would be woken for each message.
-        let Limits { queue_messages, queue_bytes, .. } = *self.limits;
-        if self.refused
-            && self.entries.len() <= queue_messages - queue_messages.div_ceil(16)
-            && self.bytes <= queue_bytes - queue_bytes.div_ceil(16)
-        {
-            self.refused = false;
-            effects.room = true;
+        left = left.min(self.limits.window.saturating_sub(member.out));
+        let most = most.bytes.min(bytes + WINDOW_BYTES.saturating_sub(member.bytes));
+        let until = now + member.ack_wait;
+        taken.reserve(left.min(self.fresh.len() + self.again.len()));
+        while left > 0 && bytes < most && !(bytes > RUN_BYTES / 2 && self.at_a_run()) {
+            let Some((seq, entry)) = self.hand_out(i, until, effects) else { return };
+            (left, bytes) = (left - 1, bytes + entry.message.size);
+            taken.push(entry.handout(seq));
         }
     }
 
     /// Gives what is ready to those who wait: least in hand first, then who waited longest.
     pub(super) fn serve(&mut self, now: Instant, effects: &mut Effects) {
-        while self.is_ready() {
-            let window = self.limits.window;
+        while !(self.fresh.is_empty() && self.again.is_empty()) {
             let waiting = self.members.iter().enumerate();
-            let waiting = waiting.filter(|(_, m)| m.waiting.is_some() && m.out < window);
+            let waiting = waiting.filter(|(_, m)| m.waiting.is_some() && m.has_room(&self.limits));
             let Some((i, _)) = waiting.min_by_key(|(_, m)| (m.out, m.turn)) else {
                 return;
             };
-            let Some(seq) = self.next_ready() else {
+            let until = now + self.members[i].ack_wait;
+            let Some((seq, _)) = self.hand_out(i, until, effects) else {
                 return;
             };
             let member = &mut self.members[i];
             effects.wake.extend(member.waiting.take());
             member.given = Some(seq);
-            self.hand_out(seq, i, now, effects);
         }
     }
 
+    /// Whether a run begins here.
+    fn at_a_run(&self) -> bool {
+        self.again.is_empty() && self.fresh.front().is_some_and(|next| next.begins_run)
+    }
+
+    /// Hands the oldest message that may be handed out to the member at this place, who may take until
+    /// then to acknowledge it.
     fn hand_out(
         &mut self,
-        seq: u64,
         i: usize,
-        now: Instant,
+        until: Instant,
         effects: &mut Effects,
-    ) -> Option<Handout> {
+    ) -> Option<(u64, &Entry)> {
+        let seq = self.next_ready()?;
         let entry = self.entries.get_mut(seq)?;
         let member = &mut self.members[i];
         self.turns += 1;
         member.turn = self.turns;
         member.out += 1;
-        let until = now + member.ack_wait;
+        member.bytes += entry.message.size;
         entry.attempt += 1;
         entry.place = Place::Out { member: member.id, until };
         if self.sweep.is_none_or(|at| until < at) {
             self.sweep = Some(until);
             effects.due(until);
         }
-        Some(Handout { seq, message: entry.message.clone(), attempt: entry.attempt })
+        Some((seq, entry))
+    }
+
+    /// The oldest message that may be handed out, to be put elsewhere by the caller.
+    fn next_ready(&mut self) -> Option<u64> {
+        // Always older than what is fresh.
+        if let Some(seq) = self.again.pop_first() {
+            return Some(seq);
+        }
+        while let Some(message) = self.fresh.pop_front() {
+            let seq = self.entries.next();
+            let mut place = Place::Ready;
+            if let Some(key) = &message.message.key {
+                match self.keys.get_mut(key) {
+                    Some(behind) => {
+                        behind.push_back(seq);
+                        place = Place::Behind;
+                    }
+                    None => drop(self.keys.insert(key.clone(), VecDeque::new())),
+                }
+            }
+            self.entries.push(Entry { message, attempt: 0, place });
+            if matches!(place, Place::Ready) {
+                return Some(seq);
+            }
+        }
+        None
+    }
+}
+
+impl Member {
+    /// Whether it may have more. Who takes batches waits until half of its window is free: one for each
+    /// message that it acknowledges would be batches of one for ever after.
+    fn has_room(&self, limits: &Limits) -> bool {
+        let parts = if self.in_batches { 2 } else { 1 };
+        self.out < limits.window.div_ceil(parts) && self.bytes < WINDOW_BYTES / parts
+    }
+}
+
+impl Entry {
+    fn handout(&self, seq: u64) -> Handout {
+        Handout { seq, message: self.message.clone(), attempt: self.attempt }
     }
 }
 

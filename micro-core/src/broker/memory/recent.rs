@@ -42,13 +42,14 @@ impl Recent {
         if *bits & bit != 0 {
             return false;
         }
-        if *bits == 0 && !self.blocks.contains_key(&block) {
-            self.blocks.insert(block, 0);
-            self.order.push_back(block);
-        }
+        let begins = *bits == 0 && !self.blocks.contains_key(&block);
         *bits |= bit;
         self.count += 1;
-        self.forget();
+        if begins {
+            self.blocks.insert(block, 0);
+            self.order.push_back(block);
+            self.forget();
+        }
         true
     }
 
@@ -72,7 +73,8 @@ impl Recent {
         self.last = (block, self.blocks.get(&block).copied().unwrap_or(0));
     }
 
-    /// Whole blocks go, as long as the window stays full without them.
+    /// Whole blocks go, as long as the window stays full without them. Looked at when a block begins, so
+    /// that the window may hold one block more than it should, and most insertions look at nothing.
     fn forget(&mut self) {
         while let Some(oldest) = self.order.front() {
             let bits = if *oldest == self.last.0 { self.last.1 } else { self.blocks[oldest] };
@@ -118,7 +120,7 @@ mod tests {
                 let first = (i + 1).saturating_sub(limit);
                 assert_eq!(known(&recent, &ids[first..=i]), i + 1 - first);
             }
-            assert!(known(&recent, &ids) <= limit + 64);
+            assert!(known(&recent, &ids) <= limit + 128);
             assert!(recent.order.len() <= limit + 64 && recent.blocks.len() == recent.order.len());
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::effects::{Dead, Effects};
 use super::groups::Groups;
 use super::limits::Limits;
-use super::packed::Packed;
+use super::packed::{Packed, RUN_BYTES};
 use super::queue::{Handout, Most, Queue};
 use super::topics::Topics;
 use crate::broker::{BrokerError, DEAD_REASON, Message, Subscribe, Verdict};
@@ -46,6 +46,9 @@ pub(super) struct State {
     /// Groups that are shared, by name; those of broadcasts have none.
     names: HashMap<(String, Pattern), u64>,
     topics: Topics<u64>,
+    /// Messages so far, and the bytes of those since a run began.
+    numbered: u64,
+    run_bytes: usize,
     /// Members so far.
     joined: u64,
     owned: usize,
@@ -80,6 +83,8 @@ impl State {
             groups: Groups::new(),
             names: HashMap::new(),
             topics: Topics::new(),
+            numbered: 0,
+            run_bytes: 0,
             joined: 0,
             owned: 0,
             phase: Phase::Open,
@@ -90,14 +95,14 @@ impl State {
     /// Gives a message to every group that listens, or to none.
     pub(super) fn publish(
         &mut self,
-        packed: &Arc<Packed>,
+        message: &Arc<Message>,
         now: Instant,
         effects: &mut Effects,
     ) -> Result<(), BrokerError> {
         if self.phase == Phase::Closed {
             return Err(BrokerError::Closed);
         }
-        let message = &packed.message;
+        let mut packed = Packed::new(message.clone());
         let found = self.topics.find(&message.topic);
         for id in &found {
             let Some(group) = self.groups.get_mut(*id) else {
@@ -108,17 +113,28 @@ impl State {
             }
         }
         self.stats.published += 1;
+        self.number(&mut packed);
+        let packed = Arc::new(packed);
         for id in found {
             let Some(group) = self.groups.get_mut(id) else {
                 continue;
             };
-            if group.queue.knows(message) {
+            if !group.queue.push(&packed, now, effects) {
                 self.stats.duplicates += 1;
-            } else {
-                group.queue.push(packed, now, effects);
             }
         }
         Ok(())
+    }
+
+    /// Gives a message its place among all others.
+    fn number(&mut self, packed: &mut Packed) {
+        self.numbered += 1;
+        self.run_bytes += packed.size;
+        packed.number = self.numbered;
+        packed.begins_run = self.run_bytes > RUN_BYTES;
+        if packed.begins_run {
+            self.run_bytes = packed.size;
+        }
     }
 
     /// Joins or makes a group; the numbers of the queue and of the member.
@@ -156,7 +172,7 @@ impl State {
         }
         if let Some(group) = self.groups.get_mut(id) {
             group.expires = None;
-            group.queue.join(member, ack_wait);
+            group.queue.join(member, ack_wait, !owned);
         }
         Ok((id, member))
     }
@@ -217,6 +233,21 @@ impl State {
         for (seq, attempt, verdict) in verdicts {
             group.queue.settle(seq, attempt, verdict, now, effects);
         }
+        group.queue.serve(now, effects);
+    }
+
+    /// Hears that messages with these numbers were handled.
+    pub(super) fn acknowledge(
+        &mut self,
+        id: u64,
+        numbers: impl IntoIterator<Item = u64>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        numbers.into_iter().for_each(|seq| group.queue.acknowledge(seq, effects));
         group.queue.serve(now, effects);
     }
 
@@ -310,7 +341,9 @@ impl State {
 
     /// Nobody can wait for room here: a group without it goes without, and that is counted.
     fn deliver_dead(&mut self, letter: &Arc<Message>, now: Instant, effects: &mut Effects) {
-        let packed = Arc::new(Packed::new(letter.clone()));
+        let mut packed = Packed::new(letter.clone());
+        self.number(&mut packed);
+        let packed = Arc::new(packed);
         for id in self.topics.find(&letter.topic) {
             let Some(group) = self.groups.get_mut(id) else {
                 continue;

@@ -14,6 +14,7 @@ fn message(topic: &str) -> Message {
         topic: Topic::parse(topic).expect("topic"),
         key: None,
         encoding: Encoding::Json,
+        correlation: None,
         metadata: Metadata::new(),
         body: Bytes::from_static(b"1"),
     }

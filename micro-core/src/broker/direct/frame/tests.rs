@@ -13,14 +13,16 @@ fn message() -> Message {
         topic: Topic::parse("orders.created").expect("topic"),
         key: Some("7".into()),
         encoding: Encoding::Json,
+        correlation: Some(Id::from_u128(7)),
         metadata,
         body: Bytes::from_static(b"{\"id\":7}"),
     }
 }
 
 fn plain() -> Message {
-    let (key, metadata, encoding) = (None, Metadata::new(), Encoding::MessagePack);
-    Message { id: Id::from_u128(2), key, metadata, encoding, ..message() }
+    let (id, key, correlation) = (Id::from_u128(2), None, None);
+    let (metadata, encoding) = (Metadata::new(), Encoding::MessagePack);
+    Message { id, key, correlation, metadata, encoding, ..message() }
 }
 
 fn events(number: u32, attempt: u32, messages: &[Message]) -> Bytes {

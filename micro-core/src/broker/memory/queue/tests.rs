@@ -1,5 +1,3 @@
-use bytes::Bytes;
-
 use super::*;
 use crate::codec::Encoding;
 use crate::id::Id;
@@ -24,23 +22,37 @@ impl Bench {
 
     fn push(&mut self, key: Option<&str>) -> u64 {
         self.count += 1;
-        let message = Message {
-            id: Id::from_u128(self.count),
-            topic: Topic::parse("t").expect("topic"),
-            key: key.map(str::to_owned),
-            encoding: Encoding::Json,
-            metadata: Metadata::new(),
-            body: Bytes::from_static(b"0"),
-        };
+        let key = key.map(str::to_owned);
+        let message = Message { key, ..self.message(vec![b'0']) };
         let message = Arc::new(Packed::new(Arc::new(message)));
         assert!(self.queue.has_room(message.cost));
-        self.queue.push(&message, self.now, &mut self.effects);
-        self.queue.entries.next() - 1
+        assert!(self.queue.push(&message, self.now, &mut self.effects));
+        self.queue.entries.next() + self.queue.fresh.len() as u64 - 1
+    }
+
+    /// A message with a body of this size, that may begin a run.
+    fn push_of(&mut self, size: usize, begins_run: bool) {
+        self.count += 1;
+        let mut packed = Packed::new(Arc::new(self.message(vec![0; size])));
+        packed.begins_run = begins_run;
+        assert!(self.queue.push(&Arc::new(packed), self.now, &mut self.effects));
+    }
+
+    fn message(&self, body: Vec<u8>) -> Message {
+        Message {
+            id: Id::from_u128(self.count),
+            topic: Topic::parse("t").expect("topic"),
+            key: None,
+            encoding: Encoding::Json,
+            correlation: None,
+            metadata: Metadata::new(),
+            body: body.into(),
+        }
     }
 
     fn join(&mut self, member: u64) {
         let wait = self.queue.limits.ack_wait;
-        self.queue.join(member, wait);
+        self.queue.join(member, wait, false);
     }
 
     fn poll(&mut self, member: u64) -> Option<(u64, u32)> {
@@ -79,9 +91,10 @@ impl Bench {
     /// The invariants.
     fn check(&self) {
         let queue = &self.queue;
-        let entries = || queue.entries.until(u64::MAX).map(|(_, entry)| entry);
-        assert_eq!(entries().count(), queue.len());
-        assert_eq!(entries().map(|entry| entry.message.cost).sum::<usize>(), queue.bytes);
+        let entries = || queue.entries.iter().map(|(_, entry)| entry);
+        assert_eq!(entries().count() + queue.fresh.len(), queue.len());
+        let messages = entries().map(|entry| &entry.message).chain(&queue.fresh);
+        assert_eq!(messages.map(|message| message.cost).sum::<usize>(), queue.bytes);
         let (mut ready, mut delayed, mut behind) = (0, 0, 0);
         for entry in entries() {
             match entry.place {
@@ -91,12 +104,13 @@ impl Bench {
                 Place::Ready => ready += 1,
             }
         }
-        assert_eq!((ready, delayed), (queue.again.len() + queue.fresh_ready, queue.delayed.len()));
-        assert!(queue.again.iter().all(|seq| *seq < queue.fresh));
+        assert_eq!((ready, delayed), (queue.again.len(), queue.delayed.len()));
         assert_eq!(behind, queue.keys.values().map(VecDeque::len).sum::<usize>());
         for member in &queue.members {
             let out = |entry: &&Entry| matches!(entry.place, Place::Out { member: id, .. } if id == member.id);
             assert_eq!(member.out, entries().filter(out).count());
+            let bytes: usize = entries().filter(out).map(|entry| entry.message.size).sum();
+            assert_eq!(member.bytes, bytes);
         }
     }
 }
@@ -112,9 +126,51 @@ fn a_batch_is_bounded_in_messages_in_bytes_and_by_the_window() {
     assert_eq!(bench.poll_many(1, 4), []);
     first.into_iter().for_each(|handout| bench.settle(handout, Verdict::Ack));
     // The first of them was given already, since the member waited.
-    let (most, mut taken) = (Most { messages: 4, bytes: 300 }, Vec::new());
+    let (most, mut taken) = (Most { messages: 4, bytes: 60 }, Vec::new());
     bench.queue.poll(1, bench.now, Waker::noop(), (most, &mut taken), &mut bench.effects);
     assert_eq!(taken.iter().map(|handout| handout.seq).collect::<Vec<_>>(), seqs[6..8]);
+    bench.check();
+}
+
+#[test]
+fn who_takes_batches_waits_until_half_of_the_window_is_free() {
+    let mut bench = Bench::new(|limits| limits.window = 8);
+    (0..20).for_each(|_| bench.push_of(1, false));
+    bench.queue.join(1, Duration::from_secs(30), true);
+    let out = bench.poll_many(1, 100);
+    assert_eq!(out.len(), 8);
+    assert_eq!(bench.poll_many(1, 100), []);
+    out[..4].iter().for_each(|handout| bench.settle(*handout, Verdict::Ack));
+    assert_eq!(bench.effects.wake.len(), 0, "not for one after the other");
+    bench.settle(out[4], Verdict::Ack);
+    assert_eq!((bench.effects.wake.len(), bench.poll_many(1, 100).len()), (1, 5));
+    bench.check();
+}
+
+#[test]
+fn a_batch_ends_where_a_run_does_if_it_holds_enough() {
+    let mut bench = Bench::new(|_| {});
+    for run in [false, true, false, false, true, false] {
+        bench.push_of(20 * 1024, run);
+    }
+    bench.join(1);
+    let (most, mut taken) = (Most { messages: 9, bytes: usize::MAX }, Vec::new());
+    bench.queue.poll(1, bench.now, Waker::noop(), (most, &mut taken), &mut bench.effects);
+    assert_eq!(taken.len(), 4, "one message is not enough, four are");
+    let into = (most, &mut taken);
+    bench.queue.poll(1, bench.now, Waker::noop(), into, &mut bench.effects);
+    assert_eq!(taken.len(), 6);
+}
+
+#[test]
+fn the_window_is_one_of_bytes_too() {
+    let mut bench = Bench::new(|_| {});
+    (0..4).for_each(|_| bench.push_of(WINDOW_BYTES / 2, false));
+    bench.join(1);
+    let out = bench.poll_many(1, 9);
+    assert_eq!((out.len(), bench.poll_many(1, 9).len()), (2, 0));
+    bench.settle(out[0], Verdict::Ack);
+    assert_eq!(bench.poll_many(1, 9).len(), 1);
     bench.check();
 }
 
