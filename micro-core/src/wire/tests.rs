@@ -14,6 +14,11 @@ fn head() -> Head {
     }
 }
 
+/// As most calls have it.
+fn usual() -> Head {
+    Head { repeated: false, encoding: 0, metadata: Metadata::new(), ..head() }
+}
+
 fn frames() -> Vec<Frame> {
     let fault =
         FaultBody { name: "QuoteError".into(), encoding: 0, bytes: Bytes::from_static(b"x") };
@@ -36,6 +41,8 @@ fn frames() -> Vec<Frame> {
         Frame::Call(Call { id: 1 << 40, route: 3, head: head(), body: body.clone() }),
         Frame::Reply { id: 1 << 40, end: end(Ok(body.clone())) },
         Frame::Reply { id: 9, end: end(Err(status)) },
+        Frame::Call(Call { id: 2, route: 3, head: usual(), body: body.clone() }),
+        Frame::Reply { id: 2, end: End { metadata: Metadata::new(), result: Ok(body.clone()) } },
         Frame::Cancel { id: 9 },
         Frame::GoAway(GoAway { calls: 5, streams: 6 }),
         Frame::Open(Open {
@@ -303,4 +310,37 @@ fn a_large_body_is_linked_and_a_small_one_copied() {
     assert_eq!(chunks.len(), 2);
     assert_eq!(chunks[1].as_ptr(), large.as_ptr());
     assert_eq!(chunks.concat(), bytes(&frames));
+}
+
+#[test]
+fn usual_calls_and_replies_have_the_bytes_of_all_others() {
+    let heads = [
+        head(),
+        usual(),
+        Head { repeated: true, ..usual() },
+        Head { correlation: None, ..usual() },
+        Head { metadata: Metadata::new(), ..head() },
+    ];
+    let written = |write: &dyn Fn(&mut BytesMut)| {
+        let mut out = BytesMut::from(&b"before"[..]);
+        write(&mut out);
+        out.freeze()
+    };
+    for head in heads {
+        for body in ["", "body"].map(Bytes::from) {
+            let Head { encoding, repeated, time_left, correlation, ref metadata } = head;
+            let short = HeadRef { encoding, repeated, time_left, correlation, metadata };
+            let whole =
+                Frame::Call(Call { id: 9, route: 3, head: head.clone(), body: body.clone() });
+            assert_eq!(
+                written(&|out| put_call(out, 9, 3, short, &body)),
+                written(&|out| whole.put(out)),
+            );
+            let end = || End { metadata: metadata.clone(), result: Ok(body.clone()) };
+            assert_eq!(
+                written(&|out| put_reply(out, 9, &end())),
+                written(&|out| Frame::Reply { id: 9, end: end() }.put(out)),
+            );
+        }
+    }
 }
