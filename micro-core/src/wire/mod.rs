@@ -413,4 +413,4 @@ impl PartialEq for End {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

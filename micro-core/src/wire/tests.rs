@@ -262,14 +262,15 @@ fn nothing_to_nothing() -> Bytes {
     crate::codec::encode(crate::codec::Encoding::MessagePack, &document).expect("encodes")
 }
 
-/// The `hex` blocks of the specification: the bytes of a line stand before two spaces and its comment.
-fn documented() -> Vec<(String, Vec<u8>)> {
+/// The blocks of the specification that begin so: the bytes of a line stand before two spaces and its
+/// comment.
+pub(crate) fn documented(fence: &str) -> Vec<(String, Vec<u8>)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/wire.md");
     let text = std::fs::read_to_string(path).expect("docs/wire.md");
     let mut blocks: Vec<(String, Vec<u8>)> = Vec::new();
     let mut inside = false;
     for line in text.lines() {
-        if let Some(name) = line.strip_prefix("```hex ") {
+        if let Some(name) = line.strip_prefix(fence) {
             blocks.push((name.trim().to_owned(), Vec::new()));
             inside = true;
         } else if line.starts_with("```") {
@@ -285,7 +286,7 @@ fn documented() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn the_bytes_of_every_frame_are_those_of_the_specification() {
-    let documented = documented();
+    let documented = documented("```hex ");
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
     let mut names = Vec::new();
     for (name, frame) in specified() {

@@ -156,7 +156,7 @@ impl<L: Link> Shared<L> {
         let id = calls.next_id();
         let head = head(request, time_left);
         // With others under way there will be more to write soon; alone, a call need not wait for it.
-        let flush = if calls.waiting() == 0 { Flush::Now } else { Flush::Soon };
+        let flush = if calls.waiting() == 0 { Flush::Own } else { Flush::Soon };
         match self.outbox.try_push(flush, |out| put_call(out, id, route, head, &request.body)) {
             Pushed::Yes(()) => {}
             Pushed::Full => return Ok(Sent::Full),
@@ -164,6 +164,10 @@ impl<L: Link> Shared<L> {
         }
         if calls.sent(route, request.deadline, waker.cloned()) {
             self.earlier.notify_one();
+        }
+        drop(calls);
+        if flush == Flush::Own {
+            self.outbox.flush();
         }
         Ok(Sent::Slot(id))
     }

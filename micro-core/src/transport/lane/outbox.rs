@@ -40,8 +40,9 @@ pub(super) enum Pushed<T = ()> {
 pub(super) enum Flush {
     /// By the writer, a little later: together with what others append meanwhile.
     Soon,
-    /// Here, if the stream takes it: for a batch, or where no others are. Saves a turn of the writer.
-    Now,
+    /// By who appends, with [`Outbox::flush`], as soon as it holds no lock: for a batch, or where no others
+    /// are. Saves a turn of the writer.
+    Own,
 }
 
 /// Frames on their way. The stream is here as well, and is never left with half of a batch: a caller that
@@ -125,17 +126,15 @@ impl<S: Sending> Outbox<S> {
         }
         let appended = append(&mut state.buffer);
         drop(state);
-        match flush {
-            Flush::Now => self.flush(),
-            Flush::Soon if was_empty => self.filled.notify_one(),
-            Flush::Soon => {}
+        if was_empty && flush == Flush::Soon {
+            self.filled.notify_one();
         }
         Pushed::Yes(appended)
     }
 
     /// Hands all to the stream, unless somebody else is doing so; what it does not take now is the
     /// writer's.
-    fn flush(&self) {
+    pub(super) fn flush(&self) {
         let mut nobody = Context::from_waker(Waker::noop());
         while let Some(mut writing) = self.take(false) {
             let written = writing.poll(&mut nobody);

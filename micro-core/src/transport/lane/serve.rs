@@ -195,10 +195,11 @@ impl<L: Link> Served<L> {
         }
     }
 
-    /// Hands replies to the writer. A client that does not read its replies is not read from.
+    /// Hands replies to the stream. A client that does not read its replies is not read from.
     async fn hand_over(&self, replies: &mut BytesMut) -> Result<(), WireError> {
         if !replies.is_empty() {
-            self.outbox.push(Flush::Now, |out| out.unsplit(replies.split()));
+            self.outbox.push(Flush::Own, |out| out.unsplit(replies.split()));
+            self.outbox.flush();
         }
         self.outbox.room().await;
         while self.unread.load(Ordering::Acquire) > UNREAD {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::tests::documented;
 
 fn to(pattern: &str) -> Subscribe {
     let pattern = Pattern::parse(pattern).expect("pattern");
@@ -149,27 +150,6 @@ fn cut_off_and_altered_bytes_never_panic() {
     assert!(Down::read(Bytes::new()).is_err() && Up::read(Bytes::new()).is_err());
 }
 
-/// The `hex-events` blocks of the specification: the bytes of a line stand before two spaces.
-fn documented() -> Vec<(String, Vec<u8>)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/wire.md");
-    let text = std::fs::read_to_string(path).expect("docs/wire.md");
-    let mut blocks: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut inside = false;
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("```hex-events ") {
-            blocks.push((name.trim().to_owned(), Vec::new()));
-            inside = true;
-        } else if line.starts_with("```") {
-            inside = false;
-        } else if inside {
-            let bytes = line.split("  ").next().unwrap_or_default().split_whitespace();
-            let bytes = bytes.map(|byte| u8::from_str_radix(byte, 16).expect("a byte"));
-            blocks.last_mut().expect("a block").1.extend(bytes);
-        }
-    }
-    blocks
-}
-
 #[test]
 fn the_bytes_of_every_item_are_those_of_the_specification() {
     let specified = [
@@ -180,7 +160,7 @@ fn the_bytes_of_every_item_are_those_of_the_specification() {
         ("closing", closing()),
     ];
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
-    let documented = documented();
+    let documented = documented("```hex-events ");
     let shown: Vec<&str> = documented.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(shown, specified.each_ref().map(|(name, _)| *name));
     for ((name, item), (_, bytes)) in specified.iter().zip(&documented) {
